@@ -1,0 +1,108 @@
+//! `contain`: arguments -> [`Spec`] -> `nscore` -> exit status.
+
+use std::ffi::OsString;
+
+use clap::Parser;
+use nscore::{Error, Host, MapSpec, Net, Plan, Spec};
+
+/// Boot a root file system as a container
+///
+/// Runs CMD (default /bin/sh) as PID 1 of new user, mount, PID, IPC, UTS,
+/// network, cgroup and time namespaces whose root file system is DIR. Any user
+/// may run it; nothing needs to be installed setuid.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    override_usage = "contain [OPTIONS] DIR [CMD [ARG]...]",
+    max_term_width = 90
+)]
+pub struct Args {
+    /// Use our stdin, stdout and stderr; make no pseudo-terminal
+    #[arg(short = 'c', long)]
+    no_console: bool,
+
+    /// Share the host's network, unprivileged
+    #[arg(short = 'n', long)]
+    host_net: bool,
+
+    /// Map user ids: START:LOWER:COUNT[,...], auto, root or keep
+    #[arg(
+        short,
+        long,
+        value_name = "MAP",
+        default_value = "auto",
+        hide_default_value = true
+    )]
+    uid_map: MapSpec,
+
+    /// Map group ids, likewise
+    #[arg(
+        short,
+        long,
+        value_name = "MAP",
+        default_value = "auto",
+        hide_default_value = true
+    )]
+    gid_map: MapSpec,
+
+    /// Run CMD by /bin/sh inside, in the new root, before init
+    #[arg(short, long, value_name = "CMD")]
+    inside: Option<OsString>,
+
+    /// Run CMD by /bin/sh on the host, as a child of a process inside
+    #[arg(short, long, value_name = "CMD")]
+    outside: Option<OsString>,
+
+    /// Print what would be done, one step a line, and start nothing
+    #[arg(long)]
+    explain: bool,
+
+    /// DIR, then CMD and its arguments: option parsing stops at DIR
+    #[arg(
+        trailing_var_arg = true,
+        value_name = "DIR [CMD [ARG]...]",
+        hide = true
+    )]
+    operands: Vec<OsString>,
+}
+
+impl Args {
+    fn into_spec(self) -> Result<Spec, Error> {
+        let mut operands = self.operands.into_iter();
+        let Some(root) = operands.next() else {
+            return Err(Error::usage("start a container", "no DIR is named"));
+        };
+        Ok(Spec {
+            command: operands.collect(),
+            console: !self.no_console,
+            net: if self.host_net {
+                Net::Host
+            } else {
+                Net::Private
+            },
+            uid_map: self.uid_map,
+            gid_map: self.gid_map,
+            inside: self.inside,
+            outside: self.outside,
+            ..Spec::new(root)
+        })
+    }
+}
+
+/// Starts the container and waits for its end, or explains it.
+///
+/// # Errors
+/// Whatever keeps the container from starting: nothing of it is left then.
+pub fn run(args: Args) -> anyhow::Result<u8> {
+    let explain = args.explain;
+    let spec = args.into_spec()?;
+    let plan = Plan::new(&spec, &Host::probe()?)?;
+    if explain {
+        print!("{plan}");
+        return Ok(0);
+    }
+    for warning in &plan.warnings {
+        eprintln!("contain: {warning}");
+    }
+    Ok(nscore::run(&plan)?.status())
+}

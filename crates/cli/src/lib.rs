@@ -1,0 +1,49 @@
+//! What the three programs share between their arguments and their exit
+//! status: parsing, and how an error reads on the terminal.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use clap::error::ErrorKind;
+
+/// Exit status of a usage error, `EX_USAGE` of sysexits(3).
+pub const USAGE: u8 = 64;
+
+/// Parses the arguments, runs the program, and turns what came of it into an
+/// exit status: 64 for a usage error, the error's own status for one from
+/// `nscore`, 1 for any other.
+pub fn main<A: Parser>(program: &str, run: fn(A) -> anyhow::Result<u8>) -> ExitCode {
+    let args = match A::try_parse() {
+        Ok(args) => args,
+        Err(error) => return usage(program, &error),
+    };
+    match run(args) {
+        Ok(status) => ExitCode::from(status),
+        Err(error) => {
+            eprintln!("{program}: {error:#}");
+            let known = error.downcast_ref::<nscore::Error>();
+            if let Some(hint) = known.and_then(nscore::Error::hint) {
+                eprintln!("hint: {hint}");
+            }
+            ExitCode::from(known.map_or(1, nscore::Error::status))
+        }
+    }
+}
+
+/// Help and version go to standard output; anything else is one line and the
+/// usage as its hint, where clap would print a paragraph.
+fn usage(program: &str, error: &clap::Error) -> ExitCode {
+    if matches!(
+        error.kind(),
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
+    ) {
+        // A closed standard output is the reader's choice, not an error.
+        let _ = error.print();
+        return ExitCode::SUCCESS;
+    }
+    let text = error.render().to_string();
+    let line = text.lines().next().unwrap_or_default();
+    eprintln!("{program}: {}", line.trim_start_matches("error: "));
+    eprintln!("hint: {program} --help lists the options");
+    ExitCode::from(USAGE)
+}

@@ -1,0 +1,205 @@
+//! The steps of the child between clone and exec, as data. The same list is
+//! printed by `--explain`, performed by `child`, and named in errors.
+
+use std::ffi::{CStr, CString};
+use std::fmt;
+
+use crate::exec::Program;
+use crate::hint::Op;
+use crate::sys::mount::FileSystem;
+use crate::sys::tty::{Termios, WindowSize};
+
+/// A directory that the child holds open while it builds the root.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// The new root file system.
+    Root,
+    /// Its /dev, once mounted.
+    Dev,
+    /// Its /dev/pts, once mounted.
+    Pts,
+    /// Its /sys, once mounted.
+    Sys,
+}
+
+impl Place {
+    /// How many there are: the child keeps one descriptor for each.
+    pub(crate) const COUNT: usize = 4;
+
+    fn path(self) -> &'static str {
+        match self {
+            Place::Root => "",
+            Place::Dev => "/dev",
+            Place::Pts => "/dev/pts",
+            Place::Sys => "/sys",
+        }
+    }
+}
+
+/// A name in a place. More than one component only where every component is
+/// the kernel's or ours.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct At(pub(crate) Place, pub(crate) &'static CStr);
+
+impl fmt::Display for At {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.0.path(), self.1.to_string_lossy())
+    }
+}
+
+/// What is shown at the place of a bind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum BindKind {
+    /// A device node, on an empty file.
+    Node,
+    /// A directory and all below it, read-only.
+    ReadOnlyTree,
+}
+
+/// One step. Where order matters, `rootfs` and `plan` say why.
+#[derive(Debug)]
+pub(crate) enum Action {
+    /// Wait for the supervisor's go: maps written, helpers done.
+    AwaitGo,
+    /// Enter a time namespace whose clocks start at zero.
+    EnterTime,
+    /// Enter a cgroup namespace rooted at our cgroup.
+    EnterCgroup,
+    /// All ids 0, no other groups.
+    BecomeRoot,
+    /// A session keyring without the caller's keys.
+    NewKeyring,
+    /// No mount of ours in a propagation group with the host's.
+    PrivateMounts,
+    /// Mount the working directory over itself, as the root to be. The path is
+    /// for kernels without open_tree(2).
+    AttachRoot(CString),
+    /// Make a directory unless it exists.
+    MakeDir(At),
+    /// Mount a new file system, and remember it as a place.
+    Mount {
+        fs: &'static FileSystem,
+        at: At,
+        keep: Option<Place>,
+        optional: bool,
+    },
+    /// Show a file or directory of the host.
+    Bind {
+        source: &'static CStr,
+        at: At,
+        kind: BindKind,
+    },
+    /// Make a symbolic link.
+    Link { at: At, target: &'static CStr },
+    /// Make a mounted place read-only.
+    ReadOnly(Place),
+    /// Make a pseudo-terminal and show it as /dev/console.
+    MakeConsole {
+        settings: Option<Termios>,
+        size: Option<WindowSize>,
+    },
+    /// Bring lo up.
+    LoopbackUp,
+    /// Run the helper of `-i` and wait for it.
+    RunInside(Program),
+    /// Make the new root the root and forget the old one.
+    Pivot,
+    /// A session of our own, with /dev/console as its terminal and as those
+    /// standard streams that are terminals.
+    TakeConsole([bool; 3]),
+    /// Default signals, then become init.
+    Exec(Program),
+}
+
+impl Action {
+    /// The program that this step runs.
+    pub(crate) fn program(&self) -> Option<&Program> {
+        match self {
+            Action::RunInside(program) | Action::Exec(program) => Some(program),
+            _ => None,
+        }
+    }
+
+    /// What the hint table knows a failure of this step as.
+    pub(crate) fn op(&self) -> Op {
+        match self {
+            Action::EnterTime | Action::EnterCgroup => Op::Namespaces,
+            Action::MakeDir(_) => Op::MakeDirectory,
+            Action::Mount { .. } => Op::Mount,
+            Action::Pivot => Op::Pivot,
+            _ => Op::Other,
+        }
+    }
+}
+
+/// Reads as "VERB OBJECT"; the alternate form adds details.
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = |text: &CStr| text.to_string_lossy().into_owned();
+        match self {
+            Action::AwaitGo => write!(f, "wait for the maps and helpers"),
+            Action::EnterTime => write!(f, "create time namespace"),
+            Action::EnterCgroup => write!(f, "create cgroup namespace"),
+            Action::BecomeRoot => write!(f, "become root of the container"),
+            Action::NewKeyring => write!(f, "create session keyring"),
+            Action::PrivateMounts => write!(f, "separate mounts from the host's"),
+            Action::AttachRoot(path) => write!(f, "bind root file system {}", name(path)),
+            Action::MakeDir(at) => write!(f, "make directory {at}"),
+            Action::Mount {
+                fs, at, optional, ..
+            } => {
+                write!(f, "mount {} on {at}", name(fs.kind))?;
+                if f.alternate() {
+                    let data = name(fs.data);
+                    let parts = [flag_names(fs.flags).as_str(), &data].join(",");
+                    write!(f, " ({})", parts.trim_matches(','))?;
+                    if *optional {
+                        f.write_str(", if the kernel allows it")?;
+                    }
+                }
+                Ok(())
+            }
+            Action::Bind { source, at, kind } => {
+                write!(f, "bind {} on {at}", name(source))?;
+                if f.alternate() && *kind == BindKind::ReadOnlyTree {
+                    f.write_str(" read-only")?;
+                }
+                Ok(())
+            }
+            Action::Link { at, target } => write!(f, "link {at} to {}", name(target)),
+            Action::ReadOnly(place) => write!(f, "make {} read-only", place.path()),
+            Action::MakeConsole { .. } => write!(f, "create pseudo-terminal on /dev/console"),
+            Action::LoopbackUp => write!(f, "bring up lo"),
+            Action::RunInside(program) => write!(f, "run inside helper {program}"),
+            Action::Pivot => write!(f, "pivot to the new root"),
+            Action::TakeConsole(streams) => {
+                write!(f, "open /dev/console")?;
+                if f.alternate() {
+                    let names = ["stdin", "stdout", "stderr"];
+                    let taken = names.iter().zip(streams).filter(|(_, taken)| **taken);
+                    let taken: Vec<_> = taken.map(|(name, _)| *name).collect();
+                    match &taken[..] {
+                        [] => f.write_str(" as controlling terminal")?,
+                        some => write!(f, " as controlling terminal, {}", some.join(", "))?,
+                    }
+                }
+                Ok(())
+            }
+            Action::Exec(program) => write!(f, "run {program}"),
+        }
+    }
+}
+
+fn flag_names(flags: nix::mount::MsFlags) -> String {
+    use nix::mount::MsFlags;
+    [
+        (MsFlags::MS_NOSUID, "nosuid"),
+        (MsFlags::MS_NODEV, "nodev"),
+        (MsFlags::MS_NOEXEC, "noexec"),
+    ]
+    .iter()
+    .filter(|(flag, _)| flags.contains(*flag))
+    .map(|(_, name)| *name)
+    .collect::<Vec<_>>()
+    .join(",")
+}

@@ -1,0 +1,230 @@
+//! The supervisor's side of a console: the caller's terminal in raw mode, and
+//! bytes copied between it and the pseudo-terminal inside, in both directions
+//! and without ever blocking on one of them.
+
+mod buffer;
+mod screen;
+
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::sync::{Mutex, Once};
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use crate::error::{Error, Result};
+use crate::signals::Signals;
+use crate::sys::process;
+use crate::sys::tty::{self, Termios};
+use buffer::Buffer;
+use screen::Screen;
+
+/// The key `^]`.
+const ESCAPE: u8 = 0x1d;
+
+/// So many of them within `WITHIN` kill.
+const ESCAPES: usize = 3;
+const WITHIN: Duration = Duration::from_secs(1);
+
+/// Output still on its way when the container has ended may take this long
+/// between two bytes to be accepted.
+const LAST_WORDS: Duration = Duration::from_secs(10);
+
+/// The settings to restore if this program panics.
+static SAVED: Mutex<Option<Termios>> = Mutex::new(None);
+
+/// What the console asks its supervisor to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Event {
+    Nothing,
+    /// The escape key was struck three times.
+    Kill,
+    /// Nobody takes the output any more.
+    Broken,
+}
+
+/// A console in use.
+pub(crate) struct Console {
+    /// Our end, non-blocking: nobody else has it.
+    master: OwnedFd,
+    /// Their end, held so that the master is never without one: it would read
+    /// as an error until init opens it again.
+    slave: Option<OwnedFd>,
+    /// Standard input, where that is a terminal.
+    keyboard: Option<BorrowedFd<'static>>,
+    /// The keyboard's settings while they are raw.
+    saved: Option<Termios>,
+    screen: Screen,
+    typed: Buffer,
+    shown: Buffer,
+    escapes: [Option<Instant>; ESCAPES],
+}
+
+impl Console {
+    /// A console for these standard streams.
+    pub(crate) fn new(master: OwnedFd, slave: OwnedFd, streams: [bool; 3]) -> Result<Console> {
+        let flags = OFlag::O_RDWR | OFlag::O_NONBLOCK;
+        fcntl(&master, FcntlArg::F_SETFL(flags))
+            .map_err(|errno| Error::errno("use the console", errno))?;
+        let [stdin, stdout, stderr] = process::streams();
+        let screen = match streams {
+            [_, false, true] => stderr,
+            [true, false, false] => stdin,
+            _ => stdout,
+        };
+        Ok(Console {
+            master,
+            slave: Some(slave),
+            keyboard: streams[0].then_some(stdin),
+            saved: None,
+            screen: Screen::new(screen),
+            typed: Buffer::new(),
+            shown: Buffer::new(),
+            escapes: [None; ESCAPES],
+        })
+    }
+
+    /// Raw mode, if the terminal is ours to change, and the current size.
+    pub(crate) fn resume(&mut self) {
+        self.resize();
+        let Some(keyboard) = self.keyboard else {
+            return;
+        };
+        if self.saved.is_some() || !tty::in_foreground(keyboard) {
+            return;
+        }
+        if let Ok(settings) = Termios::of(keyboard) {
+            remember(Some(settings));
+            self.saved = Some(settings);
+            // A terminal that hung up needs no mode.
+            let _ = settings.raw().apply(keyboard);
+        }
+    }
+
+    /// The caller's settings again.
+    pub(crate) fn suspend(&mut self) {
+        if let (Some(keyboard), Some(settings)) = (self.keyboard, self.saved.take()) {
+            // A terminal that hung up needs no mode.
+            let _ = settings.apply(keyboard);
+            remember(None);
+        }
+    }
+
+    /// Tells the container how large the terminal is now.
+    pub(crate) fn resize(&self) {
+        let mut streams = process::streams().into_iter();
+        if let Some(size) = streams.find_map(|stream| tty::window_size(stream).ok()) {
+            // The master is ours, so this cannot fail.
+            let _ = tty::set_window_size(&self.master, size);
+        }
+    }
+
+    /// What to wait for: the master, the keyboard, the screen.
+    pub(crate) fn poll_fds(&self) -> [Option<PollFd<'_>>; 3] {
+        let want = |flag, wanted: bool| if wanted { flag } else { PollFlags::empty() };
+        let master = want(PollFlags::POLLIN, self.shown.has_room())
+            | want(PollFlags::POLLOUT, !self.typed.is_empty());
+        // Keys are read only in raw mode: a background job leaves them alone.
+        let listening = self.saved.is_some() && self.typed.has_room();
+        let keyboard = self.keyboard.filter(|_| listening);
+        let screen = want(PollFlags::POLLOUT, !self.shown.is_empty());
+        [
+            Some(PollFd::new(self.master.as_fd(), master)),
+            keyboard.map(|keyboard| PollFd::new(keyboard, PollFlags::POLLIN)),
+            Some(PollFd::new(self.screen.as_fd(), screen)),
+        ]
+    }
+
+    /// Copies what can be copied, given what poll found.
+    pub(crate) fn handle(&mut self, [_, keyboard, screen]: [PollFlags; 3]) -> Event {
+        let mut event = Event::Nothing;
+        let readable = PollFlags::POLLIN | PollFlags::POLLHUP | PollFlags::POLLERR;
+        if let Some(fd) = self.keyboard.filter(|_| keyboard.intersects(readable)) {
+            match self.typed.fill(fd) {
+                Ok(0) | Err(Errno::EIO) => self.keyboard = None,
+                Ok(count) if self.escaped(count) => event = Event::Kill,
+                _ => {}
+            }
+        }
+        // Errors of the master have no reader: while we hold a slave it has
+        // none but EAGAIN.
+        let _ = self
+            .typed
+            .drain(|bytes| nix::unistd::write(&self.master, bytes));
+        while let Ok(1..) = self.shown.fill(self.master.as_fd()) {}
+        let written = self.shown.drain(|bytes| self.screen.write(bytes));
+        if written.is_err() || screen.intersects(PollFlags::POLLERR) {
+            return Event::Broken;
+        }
+        event
+    }
+
+    /// Whether the last `count` typed bytes complete the escape.
+    fn escaped(&mut self, count: usize) -> bool {
+        let now = Instant::now();
+        let mut complete = false;
+        for byte in self.typed.last(count) {
+            if *byte != ESCAPE {
+                self.escapes = [None; ESCAPES];
+                continue;
+            }
+            self.escapes.rotate_left(1);
+            self.escapes[ESCAPES - 1] = Some(now);
+            complete |= self.escapes[0].is_some_and(|first| now - first <= WITHIN);
+        }
+        complete
+    }
+
+    /// Shows what was written before the end. A signal that asks us to end, or
+    /// a reader that takes nothing for long, cuts it short.
+    pub(crate) fn finish(&mut self, signals: &Signals) {
+        // Without a slave the master reads as an error once it is empty.
+        self.slave = None;
+        loop {
+            let more = self.shown.fill(self.master.as_fd());
+            if self.shown.is_empty() && !matches!(more, Ok(1..)) {
+                return;
+            }
+            if self.shown.drain(|bytes| self.screen.write(bytes)).is_err() {
+                return;
+            }
+            if self.shown.is_empty() {
+                continue;
+            }
+            let screen = PollFd::new(self.screen.as_fd(), PollFlags::POLLOUT);
+            let asked = PollFd::new(signals.as_fd(), PollFlags::POLLIN);
+            let timeout = PollTimeout::try_from(LAST_WORDS).unwrap_or(PollTimeout::ZERO);
+            let ready = poll(&mut [screen, asked], timeout);
+            let ends = std::iter::from_fn(|| signals.next()).any(|signal| signal.ends());
+            if ends || matches!(ready, Ok(0)) {
+                return;
+            }
+        }
+    }
+}
+
+impl Drop for Console {
+    fn drop(&mut self) {
+        self.suspend();
+    }
+}
+
+/// Notes the settings for the hook that restores them should we panic, which
+/// in this program ends it without running destructors.
+fn remember(settings: Option<Termios>) {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let next = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            if let Ok(Some(settings)) = SAVED.lock().map(|saved| *saved) {
+                // There is nothing left to do about a failure.
+                let _ = settings.apply(process::streams()[0]);
+            }
+            next(panic);
+        }));
+    });
+    if let Ok(mut saved) = SAVED.lock() {
+        *saved = settings;
+    }
+}

@@ -1,0 +1,176 @@
+//! The one error type: what could not be done, why, what to do about it, and
+//! the exit status that says so to a script.
+
+use std::fmt;
+
+use nix::errno::Errno;
+
+use crate::hint::{self, Facts, Op};
+
+/// Exit status of a usage error, `EX_USAGE` of sysexits(3).
+const USAGE: u8 = 64;
+
+/// A start, an entry or an exec that did not happen.
+///
+/// Displays as `cannot VERB OBJECT: REASON`; the reason is the kernel's own
+/// word unless that word misleads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Error {
+    what: String,
+    reason: String,
+    hint: Option<String>,
+    status: u8,
+}
+
+/// What every fallible function of this crate returns.
+pub type Result<T> = std::result::Result<T, Error>;
+
+impl Error {
+    /// `what` is "VERB OBJECT", `reason` says why not. Exit status 1.
+    #[must_use]
+    pub fn new(what: impl Into<String>, reason: impl fmt::Display) -> Error {
+        Error {
+            what: what.into(),
+            reason: reason.to_string(),
+            hint: None,
+            status: 1,
+        }
+    }
+
+    /// A request that makes no sense: exit status 64.
+    #[must_use]
+    pub fn usage(what: impl Into<String>, reason: impl fmt::Display) -> Error {
+        Error {
+            status: USAGE,
+            ..Error::new(what, reason)
+        }
+    }
+
+    /// A system call that failed, with advice when this machine's settings
+    /// explain the failure.
+    pub(crate) fn system(op: Op, what: impl Into<String>, errno: Errno) -> Error {
+        let advice = hint::advise(op, errno, &Facts::probe());
+        let reason = advice.reason.unwrap_or_else(|| word(errno));
+        Error {
+            hint: advice.hint,
+            ..Error::new(what, reason)
+        }
+    }
+
+    /// A system call that failed for a reason that its number tells well.
+    pub(crate) fn errno(what: impl Into<String>, errno: Errno) -> Error {
+        Error::new(what, word(errno))
+    }
+
+    /// The same for an error of the standard library.
+    pub(crate) fn io(what: impl Into<String>, error: &std::io::Error) -> Error {
+        match error.raw_os_error() {
+            Some(number) => Error::errno(what, Errno::from_raw(number)),
+            None => Error::new(what, error),
+        }
+    }
+
+    /// For another process of ours: see `from_bytes`.
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        let hint = self.hint.as_deref().unwrap_or_default();
+        [&self.what, "\0", &self.reason, "\0", hint]
+            .concat()
+            .into_bytes()
+    }
+
+    /// An error that another process of ours met.
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Error {
+        let text = String::from_utf8_lossy(bytes);
+        let mut parts = text.split('\0');
+        let mut part = || parts.next().unwrap_or_default();
+        let error = Error::new(part(), part());
+        match part() {
+            "" => error,
+            hint => error.with_hint(hint),
+        }
+    }
+
+    /// The same error with this advice.
+    #[must_use]
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Error {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// The same error with this exit status.
+    #[must_use]
+    pub fn with_status(mut self, status: u8) -> Error {
+        self.status = status;
+        self
+    }
+
+    /// One line of advice; present only when a checked fact supports it.
+    #[must_use]
+    pub fn hint(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+
+    /// The exit status: 64 usage, 126 and 127 exec, 128+n a signal that ended
+    /// the start, 1 the rest.
+    #[must_use]
+    pub fn status(&self) -> u8 {
+        self.status
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot {}: {}", self.what, self.reason)
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// The kernel's word for an error number, as the middle of a sentence.
+pub(crate) fn word(errno: Errno) -> String {
+    if errno == Errno::UnknownErrno {
+        return "unknown error".to_string();
+    }
+    let text = errno.desc();
+    let mut letters = text.chars();
+    match (letters.next(), letters.next()) {
+        (Some(first), Some(second)) if second.is_lowercase() || second == ' ' => {
+            first.to_lowercase().chain(text.chars().skip(1)).collect()
+        }
+        _ => text.to_string(),
+    }
+}
+
+/// A path or word of the user's as it stands in a message: control characters
+/// and bytes outside UTF-8 are escaped, so that a message stays one line.
+pub(crate) fn quoted(text: impl AsRef<std::ffi::OsStr>) -> String {
+    let text = text.as_ref().to_string_lossy();
+    if text.is_empty() {
+        return "''".to_string();
+    }
+    text.chars()
+        .fold(String::with_capacity(text.len()), |mut out, c| {
+            if c.is_control() {
+                out.extend(c.escape_default())
+            } else {
+                out.push(c)
+            }
+            out
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_as_one_lower_case_line() {
+        let error = Error::errno(format!("open {}", quoted("/a\nb")), Errno::ENOENT);
+        assert_eq!(
+            error.to_string(),
+            "cannot open /a\\nb: no such file or directory"
+        );
+        assert_eq!(error.status(), 1);
+        assert_eq!(Error::usage("read map", "it is empty").status(), 64);
+    }
+}

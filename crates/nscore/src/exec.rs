@@ -1,0 +1,268 @@
+//! Programs to exec: arguments and environment prepared before the clone,
+//! candidates from a PATH, and why an exec failed.
+
+use std::ffi::{CStr, CString, OsStr, OsString};
+use std::fmt;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::sys::stat::{self, Mode, SFlag};
+
+use crate::error::{self, Error, Result, quoted};
+use crate::sys::process;
+
+mod header;
+
+/// The shell that runs helpers and is the default command.
+pub(crate) const SHELL: &str = "/bin/sh";
+const SHELL_C: &CStr = c"/bin/sh";
+
+/// Where a bare name is looked up inside a container.
+pub(crate) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// A null-terminated array of strings, as execve(2) wants it.
+#[derive(Debug)]
+struct Array {
+    strings: Vec<CString>,
+    pointers: Vec<*const libc::c_char>,
+}
+
+impl Array {
+    fn new(strings: Vec<CString>) -> Array {
+        // The pointers are into the strings' own buffers, which stay where
+        // they are when the vector moves.
+        let pointers = strings
+            .iter()
+            .map(|s| s.as_ptr())
+            .chain([std::ptr::null()])
+            .collect();
+        Array { strings, pointers }
+    }
+}
+
+/// A program, its arguments and its environment.
+#[derive(Debug)]
+pub(crate) struct Program {
+    candidates: Vec<CString>,
+    arguments: Array,
+    /// For each candidate the arguments of a shell that reads it as a script.
+    scripts: Vec<Vec<*const libc::c_char>>,
+    environment: Array,
+}
+
+/// Why an exec failed: enough for the parent to say so, and of fixed size.
+#[derive(Debug, Clone)]
+pub(crate) struct Failure {
+    pub(crate) errno: Errno,
+    /// Which candidate.
+    pub(crate) candidate: usize,
+    /// The file's type and mode, 0 when there is no file.
+    pub(crate) mode: u32,
+    /// How its contents begin.
+    pub(crate) header: [u8; HEADER],
+    pub(crate) header_len: usize,
+}
+
+/// Enough for the program headers of a file and the name of its loader.
+pub(crate) const HEADER: usize = 2048;
+
+impl Program {
+    /// `command` as looked up in `path` unless its name has a slash.
+    ///
+    /// # Errors
+    /// A NUL byte in any of the strings.
+    pub(crate) fn new(
+        command: &[OsString],
+        environment: &[(OsString, OsString)],
+        path: &OsStr,
+    ) -> Result<Program> {
+        let arguments = command
+            .iter()
+            .map(|argument| c_string(argument))
+            .collect::<Result<Vec<_>>>()?;
+        let name = command.first().map(OsString::as_os_str).unwrap_or_default();
+        let mut candidates = Vec::new();
+        if name.as_bytes().contains(&b'/') {
+            candidates.push(c_string(name)?);
+        } else {
+            for dir in std::env::split_paths(path) {
+                candidates.push(c_string(dir.join(name).as_os_str())?);
+            }
+        }
+        let assignment = |(name, value): &(OsString, OsString)| {
+            let mut text = name.clone();
+            text.push("=");
+            text.push(value);
+            c_string(&text)
+        };
+        let environment = environment
+            .iter()
+            .map(assignment)
+            .collect::<Result<Vec<_>>>()?;
+        let arguments = Array::new(arguments);
+        let rest = arguments.pointers.get(1..).unwrap_or_default();
+        let script = |path: &CString| [&[SHELL_C.as_ptr(), path.as_ptr()], rest].concat();
+        Ok(Program {
+            scripts: candidates.iter().map(script).collect(),
+            candidates,
+            arguments,
+            environment: Array::new(environment),
+        })
+    }
+
+    /// `/bin/sh -c text`, with the caller's environment and these additions.
+    pub(crate) fn shell(text: &OsStr, additions: &[(&str, String)]) -> Result<Program> {
+        let mut environment = callers_environment();
+        for (name, value) in additions {
+            environment.retain(|(known, _)| known != name);
+            environment.push((name.into(), value.into()));
+        }
+        let command = [SHELL.into(), "-c".into(), text.to_os_string()];
+        Program::new(&command, &environment, OsStr::new(""))
+    }
+
+    /// Becomes the program. Returns only to say why not, and does not allocate.
+    pub(crate) fn exec(&self) -> Failure {
+        let mut worst = Failure::new(Errno::ENOENT, 0);
+        for (i, candidate) in self.candidates.iter().enumerate() {
+            let errno = self.exec_as(candidate, &self.arguments.pointers);
+            match errno {
+                // As execvp(3): look further, and remember what was forbidden.
+                Errno::ENOENT | Errno::ENOTDIR | Errno::EACCES => {
+                    let failure = Failure::new(errno, i).inspect(candidate);
+                    if worst.mode == 0 && (failure.mode != 0 || errno == Errno::EACCES) {
+                        worst = failure;
+                    }
+                    if errno == Errno::ENOENT && worst.mode != 0 {
+                        return worst;
+                    }
+                }
+                // As execvp(3), a text without "#!" is a script of the shell's.
+                Errno::ENOEXEC => {
+                    let failure = Failure::new(errno, i).inspect(candidate);
+                    let header = &failure.header[..failure.header_len];
+                    if !header.is_empty() && !header.contains(&0) {
+                        self.exec_as(SHELL_C, &self.scripts[i]);
+                    }
+                    return failure;
+                }
+                _ => return Failure::new(errno, i).inspect(candidate),
+            }
+        }
+        worst
+    }
+
+    #[allow(unsafe_code)]
+    fn exec_as(&self, path: &CStr, arguments: &[*const libc::c_char]) -> Errno {
+        // SAFETY: both arrays end in null, and their strings live in self.
+        unsafe { process::exec(path, arguments.as_ptr(), self.environment.pointers.as_ptr()) }
+    }
+
+    /// The failure as a message: 127 when something is not there, else 126.
+    pub(crate) fn explain(&self, failure: &Failure) -> Error {
+        let shown = match self.candidates.get(failure.candidate) {
+            Some(path) if failure.mode != 0 => quoted(OsStr::from_bytes(path.to_bytes())),
+            _ => self.name(),
+        };
+        let what = format!("run {shown}");
+        let header = &failure.header[..failure.header_len];
+        let directory = SFlag::from_bits_truncate(failure.mode) & SFlag::S_IFMT == SFlag::S_IFDIR;
+        match failure.errno {
+            Errno::ENOENT if failure.mode == 0 && !shown.contains('/') => {
+                Error::new(what, "command not found").with_status(127)
+            }
+            Errno::ENOENT if failure.mode != 0 => match header::interpreter(header) {
+                Some(loader) => {
+                    let loader = quoted(OsStr::from_bytes(&loader));
+                    Error::new(what, format!("its interpreter {loader} is missing"))
+                        .with_hint(format!("the file itself exists: add {loader} to the root, or use a static program"))
+                        .with_status(127)
+                }
+                None => Error::new(what, "its interpreter is missing").with_status(127),
+            },
+            Errno::ENOENT => Error::errno(what, Errno::ENOENT).with_status(127),
+            Errno::EACCES if directory => Error::new(what, "is a directory").with_status(126),
+            Errno::ENOEXEC => match header::foreign_machine(header) {
+                Some(machine) => Error::new(what, format!("it is a program for {machine}")),
+                None => Error::errno(what, Errno::ENOEXEC),
+            }
+            .with_status(126),
+            errno => Error::errno(what, errno).with_status(126),
+        }
+    }
+
+    fn name(&self) -> String {
+        let name = self
+            .arguments
+            .strings
+            .first()
+            .map(|name| name.to_bytes())
+            .unwrap_or_default();
+        quoted(OsStr::from_bytes(name))
+    }
+}
+
+impl Failure {
+    pub(crate) fn new(errno: Errno, candidate: usize) -> Failure {
+        Failure {
+            errno,
+            candidate,
+            mode: 0,
+            header: [0; HEADER],
+            header_len: 0,
+        }
+    }
+
+    /// Looks at the file that could not be run.
+    fn inspect(mut self, path: &CStr) -> Failure {
+        self.mode = stat::stat(path).map_or(0, |status| status.st_mode);
+        // O_NONBLOCK: the file may be a pipe that nobody writes to.
+        let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+        if let Ok(file) = nix::fcntl::open(path, flags, Mode::empty()) {
+            self.header_len = nix::unistd::read(&file, &mut self.header).unwrap_or(0);
+        }
+        self
+    }
+}
+
+/// The command line, words with blanks in quotes.
+impl fmt::Display for Program {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, argument) in self.arguments.strings.iter().enumerate() {
+            let word = quoted(OsStr::from_bytes(argument.to_bytes()));
+            let blank = word.contains(char::is_whitespace);
+            let space = if i == 0 { "" } else { " " };
+            if blank {
+                write!(f, "{space}'{word}'")?
+            } else {
+                write!(f, "{space}{word}")?
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The environment of this process, for a command that keeps it.
+pub(crate) fn callers_environment() -> Vec<(OsString, OsString)> {
+    std::env::vars_os().collect()
+}
+
+/// The command, else $SHELL, else /bin/sh: what pseudo and inject run.
+pub(crate) fn command_or_shell(command: &[OsString]) -> Vec<OsString> {
+    if !command.is_empty() {
+        return command.to_vec();
+    }
+    let shell = std::env::var_os("SHELL").filter(|shell| !shell.is_empty());
+    vec![shell.unwrap_or_else(|| SHELL.into())]
+}
+
+/// A string for the kernel.
+pub(crate) fn c_string(text: &OsStr) -> Result<CString> {
+    CString::new(text.to_os_string().into_vec()).map_err(|_| {
+        Error::usage(
+            format!("use {}", error::quoted(text)),
+            "it holds a NUL byte",
+        )
+    })
+}

@@ -1,0 +1,138 @@
+//! How a map reaches the kernel: written by us, or by newuidmap(1) and
+//! newgidmap(1), which are privileged to write the ids delegated to the caller.
+
+use std::fmt;
+use std::fs;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use nix::errno::Errno;
+
+use super::{IdMap, Kind};
+use crate::error::{Error, Result};
+use crate::hint::Op;
+
+/// Who writes a map.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum MapWriter {
+    /// We, with CAP_SETUID or CAP_SETGID, or for our own id only.
+    Direct,
+    /// We, for our own group id only: setgroups(2) must be denied first.
+    DirectWithoutGroups,
+    /// newuidmap or newgidmap, at this path.
+    Helper(PathBuf),
+}
+
+/// One of a container's two maps, and how it is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct MapPlan {
+    pub(crate) kind: Kind,
+    pub(crate) map: IdMap,
+    pub(crate) writer: MapWriter,
+}
+
+/// A helper that is at work, or none.
+pub(crate) struct Writing {
+    helper: Option<(Child, String)>,
+}
+
+impl MapPlan {
+    /// Writes the map of process `pid`, or starts the helper that does.
+    pub(crate) fn start(&self, pid: libc::pid_t) -> Result<Writing> {
+        let what = self.what();
+        match &self.writer {
+            MapWriter::Direct => put(pid, self.file(), &self.map.kernel_text(), &what)?,
+            MapWriter::DirectWithoutGroups => {
+                put(pid, "setgroups", "deny", "deny setgroups in the container")?;
+                put(pid, self.file(), &self.map.kernel_text(), &what)?;
+            }
+            MapWriter::Helper(path) => {
+                let mut command = Command::new(path);
+                command.arg(pid.to_string());
+                for e in self.map.extents() {
+                    command.args([e.inside, e.outside, e.count].map(|id| id.to_string()));
+                }
+                command
+                    .stdin(Stdio::null())
+                    .stdout(Stdio::null())
+                    .stderr(Stdio::piped());
+                let run = || format!("run {}", path.display());
+                let child = command.spawn().map_err(|error| Error::io(run(), &error))?;
+                return Ok(Writing {
+                    helper: Some((child, what)),
+                });
+            }
+        }
+        Ok(Writing { helper: None })
+    }
+
+    fn file(&self) -> &'static str {
+        match self.kind {
+            Kind::User => "uid_map",
+            Kind::Group => "gid_map",
+        }
+    }
+
+    fn what(&self) -> String {
+        format!("map {} ids {}", self.kind.name(), self.map)
+    }
+}
+
+impl Writing {
+    /// Waits for the helper.
+    ///
+    /// # Errors
+    /// What the helper said of its failure.
+    pub(crate) fn finish(self) -> Result<()> {
+        let Some((mut child, what)) = self.helper else {
+            return Ok(());
+        };
+        let mut said = String::new();
+        if let Some(mut stderr) = child.stderr.take() {
+            // What it said serves the message alone; its status decides.
+            let _ = stderr.read_to_string(&mut said);
+        }
+        let status = child
+            .wait()
+            .map_err(|error| Error::io(what.clone(), &error))?;
+        if status.success() {
+            return Ok(());
+        }
+        let line = said.lines().next().unwrap_or("the helper failed");
+        Err(Error::new(what, line.trim_end_matches('.')))
+    }
+}
+
+impl fmt::Display for MapPlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what())?;
+        match &self.writer {
+            MapWriter::Direct => Ok(()),
+            MapWriter::DirectWithoutGroups => f.write_str(" and deny setgroups"),
+            MapWriter::Helper(path) => write!(f, " by {}", path.display()),
+        }
+    }
+}
+
+/// One write: the kernel takes a map in a single write only.
+fn put(pid: libc::pid_t, file: &str, text: &str, what: &str) -> Result<()> {
+    fs::write(format!("/proc/{pid}/{file}"), text).map_err(|error| {
+        let errno = Errno::from_raw(error.raw_os_error().unwrap_or(0));
+        Error::system(Op::WriteMap, what, errno)
+    })
+}
+
+/// Finds a helper in PATH, then where distributions put it.
+pub(crate) fn find_helper(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        .filter(|dir| dir.is_absolute())
+        .chain(["/usr/bin", "/bin", "/usr/sbin", "/sbin"].map(PathBuf::from))
+        .map(|dir| dir.join(name))
+        .find(|file| is_executable(file))
+}
+
+fn is_executable(file: &Path) -> bool {
+    nix::unistd::access(file, nix::unistd::AccessFlags::X_OK).is_ok() && file.is_file()
+}

@@ -1,0 +1,245 @@
+//! Entering a running container: a joiner enters its namespaces, makes the
+//! command there as a child of ours, and ends; we stay outside and supervise.
+
+use std::ffi::OsString;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::sched::CloneFlags;
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
+use nix::sys::stat::Mode;
+use nix::unistd;
+
+use crate::child::NAME;
+use crate::console::Console;
+use crate::error::{Error, Result};
+use crate::exec::{self, Program};
+use crate::hint::Op;
+use crate::host::Host;
+use crate::launch::setgroups_allowed;
+use crate::message::Report;
+use crate::process::Process;
+use crate::signals::Signals;
+use crate::supervise::{self, Outcome, Role};
+use crate::sys::clone::{self, Fork};
+use crate::sys::tty::{self, Termios, WindowSize};
+use crate::sys::{Sys, process};
+use crate::target::{Found, Target};
+
+/// A command to run in a container.
+#[derive(Debug, Clone)]
+pub struct Join {
+    /// The container.
+    pub target: Target,
+    /// The command; none means $SHELL, else /bin/sh. A name without a slash is
+    /// looked up in the caller's PATH, inside.
+    pub command: Vec<OsString>,
+}
+
+/// Everything the joiner and the command touch, prepared before the fork.
+struct Entry {
+    found: Found,
+    program: Program,
+    drop_groups: bool,
+    root: bool,
+    terminals: [bool; 3],
+    terminal: Option<(Termios, WindowSize)>,
+}
+
+/// The steps that can fail inside, in their order.
+const STEPS: [&str; 7] = [
+    "prepare to enter the container",
+    "drop our groups",
+    "enter the container's namespaces",
+    "start a process in the container",
+    "become root of the container",
+    "create a pseudo-terminal in the container",
+    "prepare the command",
+];
+
+impl Join {
+    /// Runs the command to its end. Single-threaded callers only; blocks all
+    /// signals meanwhile and passes them to the command.
+    ///
+    /// # Errors
+    /// Whatever keeps the command from running inside. It never runs outside.
+    pub fn run(&self, host: &Host) -> Result<Outcome> {
+        let found = self.target.find()?;
+        let command = exec::command_or_shell(&self.command);
+        let path = std::env::var_os("PATH").unwrap_or_else(|| exec::PATH.into());
+        let entry = Entry {
+            drop_groups: setgroups_allowed(found.init)?,
+            found,
+            program: Program::new(&command, &exec::callers_environment(), &path)?,
+            root: host.user.privileged,
+            terminals: host.terminals,
+            terminal: host.terminal,
+        };
+        let signals = Signals::block()?;
+        process::close_at_exec()
+            .map_err(|errno| Error::errno("mark inherited descriptors close-on-exec", errno))?;
+        let (joiner, socket) = start(&entry)?;
+        let (command, console) = await_command(&entry, &socket, &signals)?;
+        joiner
+            .wait()
+            .map_err(|errno| Error::errno(STEPS[3], errno))?;
+        supervise::until_end(command, console, &signals, Role::Command)
+    }
+}
+
+#[allow(unsafe_code)]
+fn start(entry: &Entry) -> Result<(Process, OwnedFd)> {
+    let failed = |errno| Error::errno(STEPS[0], errno);
+    let (ours, theirs) = socketpair(
+        AddressFamily::Unix,
+        SockType::SeqPacket,
+        None,
+        SockFlag::SOCK_CLOEXEC,
+    )
+    .map_err(failed)?;
+    // SAFETY: the child allocates nothing: it runs joiner alone.
+    match unsafe { clone::fork(CloneFlags::empty(), libc::SIGCHLD) }.map_err(failed)? {
+        Fork::Child => {
+            drop(ours);
+            if let Err((step, errno)) = joiner(entry, theirs.as_fd()) {
+                // Without a parent there is nobody to tell.
+                let _ = Report::Failed {
+                    action: step,
+                    errno,
+                }
+                .send(theirs.as_fd(), &[]);
+            }
+            process::exit(0)
+        }
+        Fork::Parent { pid, pidfd } => Ok((Process::new(pid, pidfd), ours)),
+    }
+}
+
+type Step = std::result::Result<(), (usize, Errno)>;
+
+/// Enters the namespaces and makes the command there.
+#[allow(unsafe_code)]
+fn joiner(entry: &Entry, socket: BorrowedFd) -> Step {
+    let at = |step| move |errno| (step, errno);
+    process::rename(NAME);
+    process::die_with_parent().map_err(at(0))?;
+    process::forbid_tracing().map_err(at(0))?;
+    if entry.root {
+        process::drop_groups().map_err(at(1))?;
+    }
+    process::join(entry.found.pidfd.as_fd(), entry.found.namespaces).map_err(at(2))?;
+    // CLONE_PARENT: the command is our parent's child, which outlives us, and
+    // its end signals as ours does.
+    // SAFETY: neither this process nor its child allocates.
+    match unsafe { clone::fork(CloneFlags::CLONE_PARENT, 0) }.map_err(at(3))? {
+        Fork::Child => {
+            if let Err((step, errno)) = command(entry, socket) {
+                // Without a parent there is nobody to tell.
+                let _ = Report::Failed {
+                    action: step,
+                    errno,
+                }
+                .send(socket, &[]);
+            }
+            process::exit(1)
+        }
+        Fork::Parent { pid, pidfd } => {
+            let sent = Report::Started { pid }.send(socket, &[pidfd.as_fd()]);
+            if sent.is_err() {
+                // Nobody is left who would end it.
+                let _ = process::kill(pidfd.as_fd());
+            }
+            Ok(())
+        }
+    }
+}
+
+/// Becomes the command.
+fn command(entry: &Entry, socket: BorrowedFd) -> Step {
+    let at = |step| move |errno| (step, errno);
+    process::become_root(entry.drop_groups).map_err(at(4))?;
+    process::die_with_parent().map_err(at(4))?;
+    // The caller's terminal must not be within reach as /dev/tty.
+    unistd::setsid().map_err(at(5))?;
+    let sent = if entry.terminals.contains(&true) {
+        let (master, slave) = open_terminal(entry).map_err(at(5))?;
+        Report::Running.send(socket, &[master.as_fd(), slave.as_fd()])
+    } else {
+        Report::Running.send(socket, &[])
+    };
+    sent.map_err(at(6))?;
+    process::reset_signals().map_err(at(6))?;
+    let failure = entry.program.exec();
+    // Without a parent there is nobody to tell.
+    let _ = Report::Exec { action: 0, failure }.send(socket, &[]);
+    Ok(())
+}
+
+/// A pseudo-terminal of the container's own devpts, as controlling terminal and
+/// in place of each standard stream that is a terminal. What lies at the path
+/// is the container's, so it is checked before it is used.
+fn open_terminal(entry: &Entry) -> Sys<(OwnedFd, OwnedFd)> {
+    let flags =
+        OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+    let master = nix::fcntl::open(c"/dev/pts/ptmx", flags, Mode::empty())?;
+    if nix::sys::statfs::fstatfs(&master)?.filesystem_type() != nix::sys::statfs::DEVPTS_SUPER_MAGIC
+    {
+        return Err(Errno::ENOTTY);
+    }
+    let slave = tty::open_slave(&master)?;
+    match entry.terminal.filter(|_| entry.terminals[0]) {
+        Some((settings, _)) => settings.apply(&slave)?,
+        None => Termios::of(&slave)?.plain().apply(&slave)?,
+    }
+    if let Some((_, size)) = entry.terminal {
+        tty::set_window_size(&slave, size)?;
+    }
+    tty::set_controlling(&slave)?;
+    for (stream, terminal) in (0..).zip(entry.terminals) {
+        if terminal {
+            process::make_stream(slave.as_fd(), stream)?;
+        }
+    }
+    Ok((master, slave))
+}
+
+/// Waits until the command runs.
+fn await_command(
+    entry: &Entry,
+    socket: &OwnedFd,
+    signals: &Signals,
+) -> Result<(Process, Option<Console>)> {
+    let mut command = None;
+    let mut running = None;
+    loop {
+        signals.wait_for(socket.as_fd(), "enter the container")?;
+        let received = Report::receive(socket).map_err(|errno| Error::errno(STEPS[0], errno))?;
+        let Some(received) = received else { break };
+        match received.report {
+            Report::Started { pid } => {
+                let [pidfd, _] = received.fds;
+                command = pidfd.map(|pidfd| Process::new(pid, pidfd));
+            }
+            Report::Running => running = Some(received.fds),
+            Report::Exec { failure, .. } => return Err(entry.program.explain(&failure)),
+            Report::Failed { action, errno } => {
+                let step = STEPS.get(action).copied().unwrap_or(STEPS[0]);
+                return Err(match (step, errno) {
+                    (_, Errno::ESRCH) => Error::new("enter the container", "it has ended"),
+                    (step, errno) => {
+                        Error::system(if action == 2 { Op::Join } else { Op::Other }, step, errno)
+                    }
+                });
+            }
+            Report::Helper { status } => return Err(supervise::helper_failed("inside", status)),
+        }
+    }
+    match (command, running) {
+        (Some(command), Some([Some(master), Some(slave)])) => {
+            Ok((command, Some(Console::new(master, slave, entry.terminals)?)))
+        }
+        (Some(command), Some(_)) => Ok((command, None)),
+        _ => Err(Error::new("enter the container", "it has ended")),
+    }
+}

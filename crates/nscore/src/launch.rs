@@ -1,0 +1,162 @@
+//! One start: clone, maps, helpers, the go, and the child's report; then
+//! supervision, and from the top again when the container reboots.
+
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::path::Path;
+
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, open};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
+use nix::sys::stat::Mode;
+use nix::unistd;
+
+use crate::child;
+use crate::console::Console;
+use crate::error::{Error, Result, quoted};
+use crate::guard::Guard;
+use crate::hint::Op;
+use crate::message::{Go, Report};
+use crate::outside;
+use crate::plan::Plan;
+use crate::process::Process;
+use crate::record::Record;
+use crate::signals::Signals;
+use crate::supervise::{self, Outcome, Role};
+use crate::sys::clone::{self, Fork};
+use crate::sys::process;
+
+/// Starts the container, supervises it to its end, and starts it again when it
+/// reboots. Blocks all signals of this thread meanwhile, reads the standard
+/// streams where they are terminals, and must run in a process of one thread.
+///
+/// # Errors
+/// Whatever keeps init from running. Nothing of the container is left then.
+pub fn run(plan: &Plan) -> Result<Outcome> {
+    let signals = Signals::block()?;
+    process::close_at_exec()
+        .map_err(|errno| Error::errno("mark inherited descriptors close-on-exec", errno))?;
+    loop {
+        match boot(plan, &signals)? {
+            Outcome::Reboot => {}
+            outcome => return Ok(outcome),
+        }
+    }
+}
+
+fn boot(plan: &Plan, signals: &Signals) -> Result<Outcome> {
+    let (init, socket) = clone_init(plan)?;
+    // From here on every early return kills init, and our own death does too.
+    let guard = Guard::new(init.pidfd())?;
+    plan.maps.write(init.pid())?;
+    if let Some(text) = &plan.outside {
+        outside::run(text, &init, plan.namespaces, signals)?;
+    }
+    let go = Go {
+        drop_groups: setgroups_allowed(init.pid())?,
+    };
+    go.send(socket.as_fd())
+        .map_err(|errno| Error::errno("start init", errno))?;
+    let console = await_init(plan, &init, &socket, signals)?;
+    drop(socket);
+    let record = Record::publish(plan, init.pid())?;
+    let outcome = supervise::until_end(init, console, signals, Role::Init)?;
+    drop(guard);
+    drop(record);
+    Ok(outcome)
+}
+
+/// Clones the child in the root's directory, which it will find there as its
+/// working directory: a descriptor opened here would be of our mount namespace
+/// and of no use in the child's.
+#[allow(unsafe_code)]
+fn clone_init(plan: &Plan) -> Result<(Process, OwnedFd)> {
+    let failed = |what: &str, errno| Error::errno(what, errno);
+    let (ours, theirs) = socketpair(
+        AddressFamily::Unix,
+        SockType::SeqPacket,
+        None,
+        SockFlag::SOCK_CLOEXEC,
+    )
+    .map_err(|errno| failed("create a socket pair", errno))?;
+    let back = open(".", OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty());
+    enter(&plan.root)?;
+    // SAFETY: the child allocates nothing: it runs child::run alone.
+    let fork = unsafe { clone::fork(plan.namespaces, libc::SIGCHLD) };
+    match fork {
+        Ok(Fork::Child) => {
+            drop(ours);
+            child::run(&plan.actions, theirs.as_fd())
+        }
+        Ok(Fork::Parent { pid, pidfd }) => {
+            let init = Process::new(pid, pidfd);
+            // Where the caller's directory cannot be opened any directory will do.
+            let back = back.and_then(unistd::fchdir);
+            back.or_else(|_| unistd::chdir("/"))
+                .map_err(|errno| failed("return to the working directory", errno))?;
+            Ok((init, ours))
+        }
+        Err(errno) => Err(Error::system(Op::Namespaces, "create namespaces", errno)),
+    }
+}
+
+fn enter(root: &Path) -> Result<()> {
+    unistd::chdir(root)
+        .map_err(|errno| Error::errno(format!("enter root file system {}", quoted(root)), errno))
+}
+
+/// Whether the maps left setgroups(2) to the container, user_namespaces(7).
+pub(crate) fn setgroups_allowed(pid: libc::pid_t) -> Result<bool> {
+    let path = format!("/proc/{pid}/setgroups");
+    match std::fs::read_to_string(&path) {
+        Ok(word) => Ok(word.trim() == "allow"),
+        Err(error) => Err(Error::io(format!("read {path}"), &error)),
+    }
+}
+
+/// Waits for the exec of init and receives the console on the way.
+fn await_init(
+    plan: &Plan,
+    init: &Process,
+    socket: &OwnedFd,
+    signals: &Signals,
+) -> Result<Option<Console>> {
+    let mut running = None;
+    loop {
+        signals.wait_for(socket.as_fd(), "start the container")?;
+        let received =
+            Report::receive(socket).map_err(|errno| Error::errno("start init", errno))?;
+        let Some(received) = received else { break };
+        match received.report {
+            Report::Running => running = Some(received.fds),
+            // A word of a joiner's.
+            Report::Started { .. } => {}
+            Report::Failed { action, errno } => {
+                return Err(match plan.actions.get(action) {
+                    Some(action) => Error::system(action.op(), action.to_string(), errno),
+                    None => Error::errno("start init", errno),
+                });
+            }
+            Report::Helper { status } => return Err(supervise::helper_failed("inside", status)),
+            Report::Exec { action, failure } => {
+                return Err(
+                    match plan.actions.get(action).and_then(|action| action.program()) {
+                        Some(program) => program.explain(&failure),
+                        None => Error::errno("start init", failure.errno),
+                    },
+                );
+            }
+        }
+    }
+    match running {
+        Some([Some(master), Some(slave)]) => {
+            Console::new(master, slave, plan.console.unwrap_or_default()).map(Some)
+        }
+        Some(_) => Ok(None),
+        None => {
+            let status = init
+                .wait()
+                .map_err(|errno: Errno| Error::errno("wait for init", errno))?;
+            Err(supervise::ended_early(status))
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! Start, supervise and enter Linux containers made of namespaces, as any
+//! user: no daemon, no setuid program, no state on disk.
+//!
+//! One start flows through the crate in one direction, data first:
+//!
+//! 1. a [`Spec`] says what is asked: plain data, no system call;
+//! 2. [`Host::probe`] reads what this machine and caller are;
+//! 3. [`Plan::new`] decides everything and prepares every string; printing a
+//!    plan and running it are the same list of actions;
+//! 4. [`run`] clones one child, which performs the actions without allocating
+//!    and becomes init, and supervises it to its [`Outcome`].
+//!
+//! [`Join`] runs a command in a running container, [`Pseudo`] becomes root of a
+//! user namespace in place.
+//!
+//! ```no_run
+//! use nscore::{Host, Plan, Spec};
+//!
+//! let mut spec = Spec::new("/tmp/root");
+//! spec.command = vec!["/bin/echo".into(), "Hello, world!".into()];
+//! let plan = Plan::new(&spec, &Host::probe()?)?;
+//! print!("{plan}");
+//! let outcome = nscore::run(&plan)?;
+//! # Ok::<(), nscore::Error>(())
+//! ```
+//!
+//! Linux 5.10 and newer. See user_namespaces(7) for the ideas underneath.
+
+mod action;
+mod child;
+mod console;
+mod error;
+mod exec;
+mod guard;
+mod hint;
+mod host;
+mod idmap;
+mod join;
+mod launch;
+mod message;
+mod namespaces;
+mod outside;
+mod plan;
+mod process;
+mod pseudo;
+mod record;
+mod rootfs;
+mod signals;
+mod spec;
+mod supervise;
+mod sys;
+mod target;
+
+pub use error::{Error, Result};
+pub use host::Host;
+pub use idmap::{Extent, IdMap, MapSpec};
+pub use join::Join;
+pub use launch::run;
+pub use plan::Plan;
+pub use pseudo::Pseudo;
+pub use spec::{Net, Spec};
+pub use supervise::Outcome;
+pub use target::Target;

@@ -1,0 +1,192 @@
+//! The conversation of supervisor and child over their socket pair: one go, at
+//! most one report, then end of file when the child execs. Fixed sizes, no
+//! allocation.
+#![allow(clippy::large_enum_variant, reason = "boxing would allocate")]
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use nix::errno::Errno;
+
+use crate::exec::{Failure, HEADER};
+use crate::sys::Sys;
+use crate::sys::socket;
+
+/// The supervisor's word that maps and helpers are done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Go {
+    /// setgroups(2) is allowed in the new user namespace.
+    pub(crate) drop_groups: bool,
+}
+
+/// What the child has to say. Each is its last word but for `Running`, which
+/// end of file follows when the exec succeeds.
+pub(crate) enum Report {
+    /// Set-up is done, exec comes next.
+    Running,
+    /// A step failed.
+    Failed { action: usize, errno: Errno },
+    /// The process that joined a container has made the command there; its
+    /// pidfd comes along.
+    Started { pid: libc::pid_t },
+    /// The inside helper ended with this wait status, which is not 0.
+    Helper { status: libc::c_int },
+    /// A program could not be run by this step.
+    Exec { action: usize, failure: Failure },
+}
+
+/// A report as received.
+pub(crate) struct Received {
+    pub(crate) report: Report,
+    /// The console's master and slave with `Running`, a pidfd with `Started`.
+    pub(crate) fds: [Option<OwnedFd>; 2],
+}
+
+const RUNNING: u32 = 1;
+const FAILED: u32 = 2;
+const HELPER: u32 = 3;
+const EXEC: u32 = 4;
+const STARTED: u32 = 5;
+
+/// Five numbers, then the beginning of a file.
+const NUMBERS: usize = 5;
+const SIZE: usize = NUMBERS * 4 + HEADER;
+
+impl Go {
+    pub(crate) fn send(self, socket: BorrowedFd) -> Sys<()> {
+        socket::send(socket, &[u8::from(self.drop_groups)], &[])
+    }
+
+    /// Waits for the go; EPIPE when the supervisor is gone.
+    pub(crate) fn receive(socket: BorrowedFd) -> Sys<Go> {
+        let mut byte = [0];
+        match socket::receive(socket, &mut byte)?.len {
+            0 => Err(Errno::EPIPE),
+            _ => Ok(Go {
+                drop_groups: byte[0] != 0,
+            }),
+        }
+    }
+}
+
+impl Report {
+    pub(crate) fn send(&self, socket: BorrowedFd, fds: &[BorrowedFd]) -> Sys<()> {
+        let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        let mut bytes = [0; SIZE];
+        let mut len = NUMBERS * 4;
+        let numbers = match self {
+            Report::Running => [RUNNING, 0, 0, 0, 0],
+            Report::Failed { action, errno } => [FAILED, number(*action), *errno as u32, 0, 0],
+            Report::Started { pid } => [STARTED, pid.cast_unsigned(), 0, 0, 0],
+            Report::Helper { status } => [HELPER, status.cast_unsigned(), 0, 0, 0],
+            Report::Exec { action, failure } => {
+                bytes[len..].copy_from_slice(&failure.header);
+                len += failure.header_len.min(HEADER);
+                let candidate = number(failure.candidate);
+                [
+                    EXEC,
+                    number(*action),
+                    failure.errno as u32,
+                    candidate,
+                    failure.mode,
+                ]
+            }
+        };
+        for (to, from) in bytes.chunks_exact_mut(4).zip(numbers) {
+            to.copy_from_slice(&from.to_ne_bytes());
+        }
+        socket::send(socket, &bytes[..len], fds)
+    }
+
+    /// Receives a report; None at end of file.
+    pub(crate) fn receive(socket: &OwnedFd) -> Sys<Option<Received>> {
+        let mut bytes = [0; SIZE];
+        let received = socket::receive(socket.as_fd(), &mut bytes)?;
+        if received.len == 0 {
+            return Ok(None);
+        }
+        let mut numbers = [0; NUMBERS];
+        for (to, from) in numbers.iter_mut().zip(bytes.chunks_exact(4)) {
+            *to = u32::from_ne_bytes([from[0], from[1], from[2], from[3]]);
+        }
+        let [kind, one, two, three, four] = numbers;
+        let errno = Errno::from_raw(two.cast_signed());
+        let report = match kind {
+            RUNNING => Report::Running,
+            FAILED => Report::Failed {
+                action: one as usize,
+                errno,
+            },
+            STARTED => Report::Started {
+                pid: one.cast_signed(),
+            },
+            HELPER => Report::Helper {
+                status: one.cast_signed(),
+            },
+            EXEC => {
+                let mut failure = Failure::new(errno, three as usize);
+                failure.mode = four;
+                failure.header.copy_from_slice(&bytes[NUMBERS * 4..]);
+                failure.header_len = received.len.saturating_sub(NUMBERS * 4);
+                Report::Exec {
+                    action: one as usize,
+                    failure,
+                }
+            }
+            _ => return Err(Errno::EBADMSG),
+        };
+        let [master, slave, ..] = received.fds;
+        Ok(Some(Received {
+            report,
+            fds: [master, slave],
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
+
+    #[test]
+    fn reports_arrive_as_sent() {
+        let (ours, theirs) = socketpair(
+            AddressFamily::Unix,
+            SockType::SeqPacket,
+            None,
+            SockFlag::SOCK_CLOEXEC,
+        )
+        .unwrap();
+        let mut failure = Failure::new(Errno::ENOEXEC, 3);
+        failure.mode = 0o100_755;
+        failure.header[..2].copy_from_slice(b"#!");
+        failure.header_len = 2;
+        Report::Exec {
+            action: 40,
+            failure,
+        }
+        .send(theirs.as_fd(), &[])
+        .unwrap();
+        Report::Running
+            .send(theirs.as_fd(), &[ours.as_fd(), theirs.as_fd()])
+            .unwrap();
+        drop(theirs);
+        let Report::Exec { action, failure } = Report::receive(&ours).unwrap().unwrap().report
+        else {
+            panic!("another report")
+        };
+        assert_eq!(
+            (action, failure.candidate, failure.errno),
+            (40, 3, Errno::ENOEXEC)
+        );
+        assert_eq!(
+            (failure.mode, &failure.header[..failure.header_len]),
+            (0o100_755, &b"#!"[..])
+        );
+        let running = Report::receive(&ours).unwrap().unwrap();
+        assert!(
+            matches!(running.report, Report::Running) && running.fds.iter().all(Option::is_some)
+        );
+        drop(running);
+        assert!(Report::receive(&ours).unwrap().is_none());
+    }
+}

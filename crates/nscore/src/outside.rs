@@ -1,0 +1,98 @@
+//! The helper of `-o`: a command on the host whose parent process is in the
+//! container's namespaces, so that it can name them by $PPID. A short-lived
+//! joiner is that parent: it forks the command, joins, and lets it go.
+
+use std::ffi::OsStr;
+use std::os::fd::{AsFd as _, BorrowedFd};
+
+use nix::fcntl::OFlag;
+use nix::sched::CloneFlags;
+use nix::sys::wait::WaitStatus;
+use nix::unistd;
+
+use crate::child::NAME;
+use crate::error::{Error, Result};
+use crate::exec::Program;
+use crate::hint::Op;
+use crate::process::Process;
+use crate::signals::Signals;
+use crate::supervise;
+use crate::sys::clone::{self, Fork};
+use crate::sys::{Sys, process};
+
+/// Runs `/bin/sh -c text` in the caller's directory and waits for its end.
+///
+/// # Errors
+/// Its status, when that is not 0.
+#[allow(unsafe_code)]
+pub(crate) fn run(
+    text: &OsStr,
+    init: &Process,
+    namespaces: CloneFlags,
+    signals: &Signals,
+) -> Result<()> {
+    let command = Program::shell(text, &[("CONTAIN_PID", init.pid().to_string())])?;
+    // Children of the joiner follow a PID namespace, the joiner itself cannot.
+    let namespaces = namespaces - CloneFlags::CLONE_NEWPID;
+    let failed = |errno| Error::errno("start the outside helper", errno);
+    let (errors, theirs) = unistd::pipe2(OFlag::O_CLOEXEC).map_err(failed)?;
+    // SAFETY: the child allocates nothing: it runs joiner alone.
+    let joiner = match unsafe { clone::fork(CloneFlags::empty(), libc::SIGCHLD) }.map_err(failed)? {
+        Fork::Child => {
+            let Err(errno) = joiner(&command, init.pidfd(), namespaces);
+            // Nobody reads it only when the supervisor is gone.
+            let _ = unistd::write(theirs, &(errno as i32).to_ne_bytes());
+            process::exit(1)
+        }
+        Fork::Parent { pid, pidfd } => Process::new(pid, pidfd),
+    };
+    drop(theirs);
+    signals.wait_for(joiner.pidfd(), "run the outside helper")?;
+    let status = joiner.wait().map_err(failed)?;
+    let mut number = [0; 4];
+    if unistd::read(&errors, &mut number) == Ok(number.len()) {
+        let errno = nix::errno::Errno::from_raw(i32::from_ne_bytes(number));
+        return Err(Error::system(Op::Join, "start the outside helper", errno));
+    }
+    match status {
+        WaitStatus::Exited(_, 0) => Ok(()),
+        WaitStatus::Exited(_, status) => Err(supervise::helper_failed("outside", status << 8)),
+        status => Err(supervise::ended_early(status)),
+    }
+}
+
+/// The joiner's life: returns only when it cannot do its part.
+#[allow(unsafe_code)]
+fn joiner(
+    command: &Program,
+    init: BorrowedFd,
+    namespaces: CloneFlags,
+) -> Sys<std::convert::Infallible> {
+    process::rename(NAME);
+    process::die_with_parent()?;
+    let (go, ours) = unistd::pipe2(OFlag::O_CLOEXEC)?;
+    // SAFETY: neither this process nor its child allocates.
+    let pid = match unsafe { clone::fork(CloneFlags::empty(), libc::SIGCHLD) }? {
+        Fork::Child => {
+            drop(ours);
+            process::rename(NAME);
+            let mut byte = [0];
+            let ready =
+                process::die_with_parent().is_ok() && unistd::read(go.as_fd(), &mut byte) == Ok(1);
+            if ready && process::reset_signals().is_ok() {
+                command.exec();
+            }
+            process::exit(127)
+        }
+        Fork::Parent { pid, .. } => pid,
+    };
+    process::join(init, namespaces)?;
+    unistd::write(&ours, &[0])?;
+    let status = process::wait(pid)?;
+    let number = if libc::WIFEXITED(status) {
+        libc::WEXITSTATUS(status)
+    } else {
+        128 + libc::WTERMSIG(status)
+    };
+    process::exit(number)
+}

@@ -1,0 +1,251 @@
+//! From what was asked and what the machine is to what will be done: every
+//! decision and every allocation of a start happens here.
+
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::path::PathBuf;
+
+use nix::sched::CloneFlags;
+
+use crate::action::Action;
+use crate::error::{Error, Result, quoted};
+use crate::exec::{self, Program};
+use crate::host::Host;
+use crate::idmap::{self, IdMap, Kind, MapPlan, MapSpec, MapWriter};
+use crate::namespaces::Set;
+use crate::rootfs;
+use crate::spec::{Net, Spec};
+
+/// A start, decided. Displays as one step a line.
+#[derive(Debug)]
+pub struct Plan {
+    /// What the user should know although the start goes on.
+    pub warnings: Vec<String>,
+    pub(crate) root: PathBuf,
+    pub(crate) maps: Maps,
+    pub(crate) namespaces: CloneFlags,
+    pub(crate) actions: Vec<Action>,
+    pub(crate) outside: Option<OsString>,
+    /// Which standard streams are the console's, None without a console.
+    pub(crate) console: Option<[bool; 3]>,
+    /// For the record: what runs, and on which network.
+    pub(crate) command: Vec<OsString>,
+    pub(crate) net: Net,
+}
+
+/// Both maps of a user namespace.
+#[derive(Debug)]
+pub(crate) struct Maps {
+    pub(crate) user: MapPlan,
+    pub(crate) group: MapPlan,
+}
+
+impl Maps {
+    /// Decides both maps and who writes them.
+    pub(crate) fn new(uid: &MapSpec, gid: &MapSpec, host: &Host) -> Result<Maps> {
+        let user = idmap::resolve(uid, Kind::User, &host.user)?;
+        let group = idmap::resolve(gid, Kind::Group, &host.group)?;
+        for (map, kind) in [(&user, Kind::User), (&group, Kind::Group)] {
+            if !map.has_inside(0) {
+                return Err(Error::usage(
+                    format!("map {} ids {map}", kind.name()),
+                    "id 0 is not mapped",
+                ));
+            }
+        }
+        // The kernel lets anyone map their own id, and takes setgroups for it.
+        let own = |map: &IdMap, id| map.len() == 1 && map.has_outside(id);
+        let writer = |own, privileged, helper: &Option<PathBuf>, alone| match helper {
+            _ if privileged => MapWriter::Direct,
+            _ if own => alone,
+            Some(path) => MapWriter::Helper(path.clone()),
+            None => MapWriter::Direct,
+        };
+        let (uid, gid) = (&host.user, &host.group);
+        Ok(Maps {
+            user: MapPlan {
+                kind: Kind::User,
+                writer: writer(
+                    own(&user, uid.id),
+                    uid.privileged,
+                    &host.newuidmap,
+                    MapWriter::Direct,
+                ),
+                map: user,
+            },
+            group: MapPlan {
+                kind: Kind::Group,
+                writer: writer(
+                    own(&group, gid.id),
+                    gid.privileged,
+                    &host.newgidmap,
+                    MapWriter::DirectWithoutGroups,
+                ),
+                map: group,
+            },
+        })
+    }
+
+    /// Writes both maps of process `pid`; helpers run side by side.
+    pub(crate) fn write(&self, pid: libc::pid_t) -> Result<()> {
+        let group = self.group.start(pid)?;
+        let user = self.user.start(pid);
+        group.finish()?;
+        user?.finish()
+    }
+}
+
+impl Plan {
+    /// Decides how `spec` is started on `host`.
+    ///
+    /// # Errors
+    /// What cannot be had here, or makes no sense.
+    pub fn new(spec: &Spec, host: &Host) -> Result<Plan> {
+        spec.check()?;
+        let maps = Maps::new(&spec.uid_map, &spec.gid_map, host)?;
+        let console = spec.console.then_some(host.terminals);
+        let mut namespaces = CloneFlags::CLONE_NEWUSER
+            | CloneFlags::CLONE_NEWNS
+            | CloneFlags::CLONE_NEWPID
+            | CloneFlags::CLONE_NEWIPC
+            | CloneFlags::CLONE_NEWUTS;
+        if spec.net == Net::Private {
+            namespaces |= CloneFlags::CLONE_NEWNET;
+        }
+        Ok(Plan {
+            warnings: warnings(spec, host),
+            root: spec.root.clone(),
+            actions: actions(spec, host, &maps, console)?,
+            maps,
+            namespaces,
+            outside: spec.outside.clone(),
+            console,
+            command: command(spec),
+            net: spec.net,
+        })
+    }
+}
+
+/// The steps of the child. Time comes before the change of ids, because the
+/// offsets are written with the caller's; everything mounted comes after it,
+/// because it belongs to container root; the inside helper sees the root and
+/// /dev but not yet /proc and /sys; the pivot takes the host's files away.
+fn actions(
+    spec: &Spec,
+    host: &Host,
+    maps: &Maps,
+    console: Option<[bool; 3]>,
+) -> Result<Vec<Action>> {
+    let known = std::fs::canonicalize(&spec.root).unwrap_or_else(|_| spec.root.clone());
+    let mut actions = vec![
+        Action::AwaitGo,
+        Action::EnterTime,
+        Action::EnterCgroup,
+        Action::BecomeRoot,
+        Action::NewKeyring,
+    ];
+    actions.extend(rootfs::root(exec::c_string(known.as_os_str())?));
+    actions.extend(rootfs::dev(maps.group.map.has_inside(5)));
+    if let Some(streams) = console {
+        // With a terminal of the caller's in raw mode the container's does all
+        // the work; without one, whatever shows its output does its own.
+        let settings = host.terminal.map(|(settings, _)| settings.console());
+        let settings = if streams[0] {
+            settings
+        } else {
+            settings.map(|s| s.plain())
+        };
+        actions.push(Action::MakeConsole {
+            settings,
+            size: host.terminal.map(|(_, size)| size),
+        });
+    }
+    if let Some(text) = &spec.inside {
+        actions.push(Action::RunInside(Program::shell(text, &[])?));
+    }
+    actions.extend(rootfs::proc());
+    // A cgroup that the container could write to is the caller's own: hidden.
+    let cgroup = host
+        .cgroup_owner
+        .is_some_and(|owner| !maps.user.map.has_outside(owner));
+    match spec.net {
+        Net::Private => {
+            actions.extend(rootfs::sys(cgroup));
+            actions.push(Action::LoopbackUp);
+        }
+        Net::Host => actions.extend(rootfs::sys_of_host(host, cgroup)),
+    }
+    actions.push(Action::Pivot);
+    if let Some(streams) = console {
+        actions.push(Action::TakeConsole(streams));
+    }
+    let environment = environment();
+    actions.push(Action::Exec(Program::new(
+        &command(spec),
+        &environment,
+        OsStr::new(exec::PATH),
+    )?));
+    Ok(actions)
+}
+
+fn command(spec: &Spec) -> Vec<OsString> {
+    if spec.command.is_empty() {
+        vec![exec::SHELL.into()]
+    } else {
+        spec.command.clone()
+    }
+}
+
+/// What init finds in its environment: nothing of the caller's but the kind of
+/// terminal.
+fn environment() -> Vec<(OsString, OsString)> {
+    let mut environment: Vec<(OsString, OsString)> = vec![
+        ("container".into(), "contain".into()),
+        ("HOME".into(), "/root".into()),
+        ("PATH".into(), exec::PATH.into()),
+    ];
+    if let Some(term) = std::env::var_os("TERM") {
+        environment.push(("TERM".into(), term));
+    }
+    environment
+}
+
+fn warnings(spec: &Spec, host: &Host) -> Vec<String> {
+    single_id(&spec.uid_map, &spec.gid_map, host)
+        .into_iter()
+        .collect()
+}
+
+/// A single id is worth a warning unless that is what was asked for.
+pub(crate) fn single_id(uid: &MapSpec, gid: &MapSpec, host: &Host) -> Option<String> {
+    if [uid, gid].contains(&&MapSpec::Auto) {
+        host.single_id_warning()
+    } else {
+        None
+    }
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "enter root file system {}", quoted(&self.root))?;
+        writeln!(
+            f,
+            "clone init into new namespaces: {}",
+            Set(self.namespaces)
+        )?;
+        writeln!(f, "fork a guard that kills init when contain ends")?;
+        writeln!(f, "{}", self.maps.group)?;
+        writeln!(f, "{}", self.maps.user)?;
+        if let Some(text) = &self.outside {
+            writeln!(f, "run outside helper /bin/sh -c '{}'", quoted(text))?;
+        }
+        for action in &self.actions {
+            writeln!(f, "init: {action:#}")?;
+        }
+        writeln!(f, "publish the record that inject reads")?;
+        match self.console {
+            Some(_) => writeln!(f, "copy the console and pass signals until init ends"),
+            None => writeln!(f, "pass signals until init ends"),
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! What a running container says about itself: a sealed memfd that its
+//! supervisor holds open. Nothing is on disk, so nothing goes stale, and only
+//! who may trace the supervisor can read it.
+
+use std::ffi::{CStr, OsString};
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::path::PathBuf;
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, SealFlag, fcntl};
+
+use crate::error::{Error, Result};
+use crate::plan::Plan;
+use crate::spec::Net;
+use crate::sys::{Sys, process};
+
+/// The memfd's name, and how /proc/PID/fd shows it.
+const NAME: &CStr = c"contain";
+const LINK: &str = "/memfd:contain (deleted)";
+
+/// The first field: which fields to expect.
+const VERSION: &str = "contain 1";
+
+/// Nothing may change what a container said at its start.
+const SEALS: SealFlag = SealFlag::F_SEAL_SEAL
+    .union(SealFlag::F_SEAL_SHRINK)
+    .union(SealFlag::F_SEAL_GROW)
+    .union(SealFlag::F_SEAL_WRITE);
+
+/// More than a command line can be.
+const MAX_SIZE: u64 = 4 << 20;
+
+/// A container's own words. Fields are `NAME=VALUE` with a NUL after each.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Record {
+    /// init's process id, in the PID namespace of the supervisor.
+    pub(crate) init: libc::pid_t,
+    /// The root file system's path at the start.
+    pub(crate) root: PathBuf,
+    pub(crate) command: Vec<OsString>,
+    pub(crate) net: Net,
+}
+
+impl Record {
+    /// Publishes the record of a container that runs; it lasts as long as the
+    /// descriptor. None where the kernel has no memfd: then inject cannot find
+    /// the container, and all else works.
+    pub(crate) fn publish(plan: &Plan, init: libc::pid_t) -> Result<Option<OwnedFd>> {
+        let record = Record {
+            init,
+            root: fs::canonicalize(&plan.root).unwrap_or_else(|_| plan.root.clone()),
+            command: plan.command.clone(),
+            net: plan.net,
+        };
+        let failed = |errno| Error::errno("publish the container's record", errno);
+        let fd = match process::memfd(NAME) {
+            Err(Errno::ENOSYS) => return Ok(None),
+            other => other.map_err(failed)?,
+        };
+        let mut file = fs::File::from(fd);
+        file.write_all(&record.encode())
+            .map_err(|error| Error::io("publish the container's record", &error))?;
+        let fd = OwnedFd::from(file);
+        fcntl(&fd, FcntlArg::F_ADD_SEALS(SEALS)).map_err(failed)?;
+        Ok(Some(fd))
+    }
+
+    /// The record that process `pid` holds; None when it holds none.
+    ///
+    /// # Errors
+    /// EACCES when its descriptors are not ours to see, ENOENT when it is gone.
+    pub(crate) fn of(pid: libc::pid_t) -> Sys<Option<Record>> {
+        let errno =
+            |error: std::io::Error| Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO));
+        for entry in fs::read_dir(format!("/proc/{pid}/fd")).map_err(errno)? {
+            let path = entry.map_err(errno)?.path();
+            if fs::read_link(&path).is_ok_and(|link| link.as_os_str() == LINK) {
+                let file = fs::File::open(&path).map_err(errno)?;
+                let sealed = fcntl(&file, FcntlArg::F_GET_SEALS)? & SEALS.bits() == SEALS.bits();
+                let mut bytes = Vec::new();
+                file.take(MAX_SIZE).read_to_end(&mut bytes).map_err(errno)?;
+                if let Some(record) = Record::decode(&bytes).filter(|_| sealed) {
+                    return Ok(Some(record));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        let net = match self.net {
+            Net::Private => "private",
+            Net::Host => "host",
+        };
+        let init = self.init.to_string();
+        let mut bytes = Vec::new();
+        let mut field = |name: &str, value: &[u8]| {
+            bytes.extend([name.as_bytes(), b"=", value, b"\0"].concat());
+        };
+        field("version", VERSION.as_bytes());
+        field("init", init.as_bytes());
+        field("root", self.root.as_os_str().as_bytes());
+        field("net", net.as_bytes());
+        for argument in &self.command {
+            field("argument", argument.as_bytes());
+        }
+        bytes
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Record> {
+        let mut fields = bytes
+            .strip_suffix(b"\0")?
+            .split(|byte| *byte == 0)
+            .map(|field| {
+                let at = field.iter().position(|byte| *byte == b'=')?;
+                Some((&field[..at], &field[at + 1..]))
+            });
+        if fields.next()?? != (b"version", VERSION.as_bytes()) {
+            return None;
+        }
+        let mut record = Record {
+            init: 0,
+            root: PathBuf::new(),
+            command: Vec::new(),
+            net: Net::Private,
+        };
+        for field in fields {
+            let (name, value) = field?;
+            let text = || OsString::from_vec(value.to_vec());
+            match name {
+                b"init" => record.init = std::str::from_utf8(value).ok()?.parse().ok()?,
+                b"root" => record.root = text().into(),
+                b"net" if value == b"host" => record.net = Net::Host,
+                b"argument" => record.command.push(text()),
+                _ => {}
+            }
+        }
+        (record.init > 0).then_some(record)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn says_what_it_was_told() {
+        let record = Record {
+            init: 4711,
+            root: "/tmp/a\nb=c".into(),
+            command: vec!["/bin/sh".into(), "-c".into(), "".into(), "a=b".into()],
+            net: Net::Host,
+        };
+        assert_eq!(Record::decode(&record.encode()), Some(record));
+    }
+
+    #[test]
+    fn refuses_what_it_does_not_know() {
+        for bytes in [
+            &b""[..],
+            b"\0",
+            b"version=contain 2\0init=1\0",
+            b"init=1\0",
+            b"version=contain 1\0init=x\0",
+            b"version=contain 1\0init\0",
+        ] {
+            assert_eq!(Record::decode(bytes), None, "{bytes:?}");
+        }
+    }
+}

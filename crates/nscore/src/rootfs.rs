@@ -1,0 +1,208 @@
+//! The recipes for a container's file systems: the root, /dev, /proc and /sys,
+//! as steps in their order.
+
+use std::ffi::{CStr, CString};
+
+use nix::mount::MsFlags;
+
+use crate::action::{Action, At, BindKind, Place};
+use crate::host::Host;
+use crate::sys::mount::FileSystem;
+
+const NOSUID: MsFlags = MsFlags::MS_NOSUID;
+const NOSUID_NOEXEC: MsFlags = MsFlags::MS_NOSUID.union(MsFlags::MS_NOEXEC);
+const NOSUID_NODEV: MsFlags = MsFlags::MS_NOSUID.union(MsFlags::MS_NODEV);
+const NO_ALL: MsFlags = NOSUID_NODEV.union(MsFlags::MS_NOEXEC);
+
+static DEV: FileSystem = FileSystem {
+    kind: c"tmpfs",
+    options: &[(c"mode", Some(c"0755"))],
+    data: c"mode=0755",
+    flags: NOSUID,
+};
+
+/// Group 5 is tty in every distribution's group(5); a container without it
+/// leaves terminals to the group of the process that opens them.
+static PTS: FileSystem = FileSystem {
+    kind: c"devpts",
+    options: &[
+        (c"newinstance", None),
+        (c"ptmxmode", Some(c"0666")),
+        (c"mode", Some(c"0620")),
+        (c"gid", Some(c"5")),
+    ],
+    data: c"newinstance,ptmxmode=0666,mode=0620,gid=5",
+    flags: NOSUID_NOEXEC,
+};
+
+static PTS_NO_TTY_GROUP: FileSystem = FileSystem {
+    options: &[
+        (c"newinstance", None),
+        (c"ptmxmode", Some(c"0666")),
+        (c"mode", Some(c"0620")),
+    ],
+    data: c"newinstance,ptmxmode=0666,mode=0620",
+    ..PTS
+};
+
+static SHM: FileSystem = FileSystem {
+    options: &[(c"mode", Some(c"1777"))],
+    data: c"mode=1777",
+    flags: NOSUID_NODEV,
+    ..DEV
+};
+
+static MQUEUE: FileSystem = FileSystem {
+    kind: c"mqueue",
+    options: &[],
+    data: c"",
+    flags: NO_ALL,
+};
+static PROC: FileSystem = FileSystem {
+    kind: c"proc",
+    ..MQUEUE
+};
+static SYSFS: FileSystem = FileSystem {
+    kind: c"sysfs",
+    ..MQUEUE
+};
+static CGROUP: FileSystem = FileSystem {
+    kind: c"cgroup2",
+    ..MQUEUE
+};
+static SYS_TMPFS: FileSystem = FileSystem {
+    flags: NO_ALL,
+    ..DEV
+};
+
+/// Device nodes that every program may expect. User namespaces cannot make
+/// any, so the host's are shown.
+const NODES: [(&CStr, &CStr); 6] = [
+    (c"/dev/null", c"null"),
+    (c"/dev/zero", c"zero"),
+    (c"/dev/full", c"full"),
+    (c"/dev/random", c"random"),
+    (c"/dev/urandom", c"urandom"),
+    (c"/dev/tty", c"tty"),
+];
+
+const LINKS: [(&CStr, &CStr); 5] = [
+    (c"ptmx", c"pts/ptmx"),
+    (c"fd", c"/proc/self/fd"),
+    (c"stdin", c"/proc/self/fd/0"),
+    (c"stdout", c"/proc/self/fd/1"),
+    (c"stderr", c"/proc/self/fd/2"),
+];
+
+/// The host directories of /sys and their names in the container's.
+const SYS_PARTS: [(&str, &CStr, &CStr); 8] = [
+    ("block", c"/sys/block", c"block"),
+    ("bus", c"/sys/bus", c"bus"),
+    ("class", c"/sys/class", c"class"),
+    ("dev", c"/sys/dev", c"dev"),
+    ("devices", c"/sys/devices", c"devices"),
+    ("firmware", c"/sys/firmware", c"firmware"),
+    ("module", c"/sys/module", c"module"),
+    ("power", c"/sys/power", c"power"),
+];
+
+fn mount(fs: &'static FileSystem, at: At, keep: Option<Place>) -> Action {
+    Action::Mount {
+        fs,
+        at,
+        keep,
+        optional: false,
+    }
+}
+
+fn comfort(fs: &'static FileSystem, at: At) -> Action {
+    Action::Mount {
+        fs,
+        at,
+        keep: None,
+        optional: true,
+    }
+}
+
+/// The root itself, with mounts that are nobody else's business.
+pub(crate) fn root(path: CString) -> [Action; 2] {
+    [Action::PrivateMounts, Action::AttachRoot(path)]
+}
+
+/// A fresh /dev: nothing of the root's own is used or changed. The directories
+/// come before what is mounted on them, pts before the console that lives in
+/// it.
+pub(crate) fn dev(tty_group: bool) -> Vec<Action> {
+    let at = |name| At(Place::Dev, name);
+    let mut actions = vec![
+        Action::MakeDir(At(Place::Root, c"dev")),
+        mount(&DEV, At(Place::Root, c"dev"), Some(Place::Dev)),
+        Action::MakeDir(at(c"pts")),
+        mount(
+            if tty_group { &PTS } else { &PTS_NO_TTY_GROUP },
+            at(c"pts"),
+            Some(Place::Pts),
+        ),
+        Action::MakeDir(at(c"shm")),
+        mount(&SHM, at(c"shm"), None),
+        Action::MakeDir(at(c"mqueue")),
+        comfort(&MQUEUE, at(c"mqueue")),
+    ];
+    let node = |(source, name)| Action::Bind {
+        source,
+        at: at(name),
+        kind: BindKind::Node,
+    };
+    actions.extend(NODES.map(node));
+    actions.extend(LINKS.map(|(name, target)| Action::Link {
+        at: at(name),
+        target,
+    }));
+    actions
+}
+
+/// A fresh /proc of the new PID namespace.
+pub(crate) fn proc() -> [Action; 2] {
+    let at = At(Place::Root, c"proc");
+    [Action::MakeDir(at), mount(&PROC, at, None)]
+}
+
+/// The /sys of a network namespace of our own. The cgroups below are those of
+/// our own cgroup namespace.
+pub(crate) fn sys(cgroup: bool) -> Vec<Action> {
+    let at = At(Place::Root, c"sys");
+    let mut actions = vec![Action::MakeDir(at), mount(&SYSFS, at, Some(Place::Sys))];
+    if cgroup {
+        actions.push(comfort(&CGROUP, At(Place::Sys, c"fs/cgroup")));
+    }
+    actions
+}
+
+/// The /sys of a container on the host's network, which the kernel does not
+/// let it mount: devices and drivers, but nothing of the host's /sys/fs.
+pub(crate) fn sys_of_host(host: &Host, cgroup: bool) -> Vec<Action> {
+    let at = At(Place::Root, c"sys");
+    let mut actions = vec![Action::MakeDir(at), mount(&SYS_TMPFS, at, Some(Place::Sys))];
+    for (part, source, name) in SYS_PARTS {
+        if host.sys.contains(&part) {
+            let at = At(Place::Sys, name);
+            actions.push(Action::MakeDir(at));
+            actions.push(Action::Bind {
+                source,
+                at,
+                kind: BindKind::ReadOnlyTree,
+            });
+        }
+    }
+    let cgroups = At(Place::Sys, c"fs/cgroup");
+    actions.extend([
+        Action::MakeDir(At(Place::Sys, c"fs")),
+        Action::MakeDir(cgroups),
+    ]);
+    // Before the cgroups, which are ours to write where they are ours at all.
+    actions.push(Action::ReadOnly(Place::Sys));
+    if cgroup {
+        actions.push(comfort(&CGROUP, cgroups));
+    }
+    actions
+}

@@ -1,0 +1,113 @@
+//! Signals of the supervisor: blocked before anything else, then read one by
+//! one, so that none interrupts anything and none is lost, signalfd(2).
+
+use std::os::fd::{AsFd, BorrowedFd};
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, pthread_sigmask};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+
+use crate::error::{Error, Result};
+use crate::supervise::signal_name;
+
+/// Those that a failing program raises against itself.
+const FAULTS: [Signal; 6] = [
+    Signal::SIGSEGV,
+    Signal::SIGBUS,
+    Signal::SIGFPE,
+    Signal::SIGILL,
+    Signal::SIGABRT,
+    Signal::SIGTRAP,
+];
+
+/// All signals of this thread, until it is dropped.
+pub(crate) struct Signals {
+    fd: SignalFd,
+    before: SigSet,
+}
+
+/// A signal that arrived.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Arrived {
+    pub(crate) number: libc::c_int,
+    /// The kernel sent it: a key of the terminal, for its whole process group.
+    pub(crate) from_kernel: bool,
+}
+
+impl Signals {
+    /// Blocks every signal but those of faults, and opens the queue.
+    pub(crate) fn block() -> Result<Signals> {
+        let what = "block signals";
+        let mut set = SigSet::all();
+        for fault in FAULTS {
+            set.remove(fault);
+        }
+        let mut before = SigSet::empty();
+        pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&set), Some(&mut before))
+            .map_err(|errno| Error::errno(what, errno))?;
+        let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
+        let fd = SignalFd::with_flags(&set, flags).map_err(|errno| Error::errno(what, errno))?;
+        Ok(Signals { fd, before })
+    }
+
+    /// Waits until `fd` is readable or hung up, during a start.
+    ///
+    /// # Errors
+    /// A signal that asks us to end; the others are dropped, because there is
+    /// no init yet that could have them.
+    pub(crate) fn wait_for(&self, fd: BorrowedFd, doing: &str) -> Result<()> {
+        loop {
+            let watch = |fd| PollFd::new(fd, PollFlags::POLLIN);
+            let mut fds = [watch(fd), watch(self.fd.as_fd())];
+            match poll(&mut fds, PollTimeout::NONE) {
+                Ok(_) | Err(Errno::EINTR) => {}
+                Err(errno) => return Err(Error::errno(doing, errno)),
+            }
+            while let Some(signal) = self.next() {
+                if signal.ends() {
+                    let status = u8::try_from(128 + signal.number).unwrap_or(1);
+                    let reason = format!("interrupted by {}", signal_name(signal.number));
+                    return Err(Error::new(doing, reason).with_status(status));
+                }
+            }
+            if fds[0].any().unwrap_or(false) {
+                return Ok(());
+            }
+        }
+    }
+
+    /// The next signal that waits, if any.
+    pub(crate) fn next(&self) -> Option<Arrived> {
+        let info = match self.fd.read_signal() {
+            Ok(info) => info?,
+            // Nothing else can fail in reading our own queue.
+            Err(Errno::EINTR) => return None,
+            Err(_) => return None,
+        };
+        Some(Arrived {
+            number: info.ssi_signo.cast_signed(),
+            from_kernel: info.ssi_code == libc::SI_KERNEL,
+        })
+    }
+}
+
+impl Arrived {
+    /// Whether it asks us to end.
+    pub(crate) fn ends(self) -> bool {
+        [libc::SIGTERM, libc::SIGINT, libc::SIGHUP].contains(&self.number)
+    }
+}
+
+impl AsFd for Signals {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+impl Drop for Signals {
+    fn drop(&mut self) {
+        // It was this thread's mask before, so it can be set again.
+        let _ = pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&self.before), None);
+    }
+}

@@ -1,0 +1,84 @@
+//! What was asked of a container: plain data, no system call.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use crate::error::{Error, Result};
+use crate::idmap::MapSpec;
+
+/// The container's network.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Net {
+    /// A network namespace of its own with nothing but lo, which is up.
+    #[default]
+    Private,
+    /// The caller's network, over which container root has no power. That
+    /// includes services on the host's localhost and its abstract sockets.
+    Host,
+}
+
+/// A container as it was asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Spec {
+    /// The directory that becomes the root file system.
+    pub root: PathBuf,
+    /// The program that becomes PID 1, and its arguments; none means /bin/sh.
+    /// A name without a slash is looked up in the container's PATH.
+    pub command: Vec<OsString>,
+    /// Give init a fresh pseudo-terminal for each of our standard streams that
+    /// is a terminal. Without, init gets our streams as they are.
+    pub console: bool,
+    /// The container's network.
+    pub net: Net,
+    /// User ids.
+    pub uid_map: MapSpec,
+    /// Group ids.
+    pub gid_map: MapSpec,
+    /// A /bin/sh command run inside the new namespaces, in the new root and
+    /// before the host's files disappear.
+    pub inside: Option<OsString>,
+    /// A /bin/sh command run on the host once the namespaces exist; its parent
+    /// process is in them, and CONTAIN_PID is init's process id.
+    pub outside: Option<OsString>,
+}
+
+impl Spec {
+    /// A container of `root` with all defaults.
+    #[must_use]
+    pub fn new(root: impl Into<PathBuf>) -> Spec {
+        Spec {
+            root: root.into(),
+            command: Vec::new(),
+            console: true,
+            net: Net::default(),
+            uid_map: MapSpec::default(),
+            gid_map: MapSpec::default(),
+            inside: None,
+            outside: None,
+        }
+    }
+
+    /// Checks what can be checked without looking at the machine.
+    ///
+    /// # Errors
+    /// A usage error, exit status 64.
+    pub fn check(&self) -> Result<()> {
+        if self.root.as_os_str().is_empty() {
+            return Err(Error::usage(
+                "use '' as root file system",
+                "the name is empty",
+            ));
+        }
+        if self.command.first().is_some_and(|name| name.is_empty()) {
+            return Err(Error::usage("run ''", "the name is empty"));
+        }
+        let id_zero = |spec: &MapSpec| match spec {
+            MapSpec::Explicit(map) => map.has_inside(0),
+            _ => true,
+        };
+        if !(id_zero(&self.uid_map) && id_zero(&self.gid_map)) {
+            return Err(Error::usage("map ids", "id 0 is not mapped"));
+        }
+        Ok(())
+    }
+}

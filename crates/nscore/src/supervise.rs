@@ -1,0 +1,301 @@
+//! The event loop: the process, our signals and its console, until it ends;
+//! and what its end means for our exit status.
+
+use std::fs;
+use std::os::fd::AsFd as _;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::Signal;
+use nix::sys::wait::WaitStatus;
+
+use crate::console::{Console, Event};
+use crate::error::{Error, Result};
+use crate::process::Process;
+use crate::signals::{Arrived, Signals};
+use crate::sys::Sys;
+
+/// How long init may take to stop after it was asked to.
+const STOP_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How a container or a command in it ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// It exited with this status.
+    Exited(u8),
+    /// This signal killed it, or asked us to end it.
+    Killed(i32),
+    /// It called reboot(2) to restart.
+    Reboot,
+    /// It called reboot(2) to halt or power off.
+    Halt,
+}
+
+impl Outcome {
+    /// The exit status that says so: 128+n for a signal, 0 for a halt, 133 for
+    /// a reboot that is not followed.
+    #[must_use]
+    pub fn status(self) -> u8 {
+        match self {
+            Outcome::Exited(status) => status,
+            Outcome::Killed(signal) => u8::try_from(128 + signal).unwrap_or(u8::MAX),
+            Outcome::Reboot => 133,
+            Outcome::Halt => 0,
+        }
+    }
+}
+
+/// What the supervised process is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// A container's init: signals that ask us to end stop it.
+    Init,
+    /// A command in a container of someone else's: all signals pass to it.
+    Command,
+}
+
+/// An end that was asked for.
+#[derive(Clone, Copy)]
+struct Stop {
+    /// The signal that asked, for the exit status.
+    signal: libc::c_int,
+    /// When patience ends; None when SIGKILL is out already.
+    deadline: Option<Instant>,
+    /// Whether init has no say in the exit status.
+    forced: bool,
+}
+
+struct Supervisor<'a> {
+    process: Process,
+    console: Option<Console>,
+    signals: &'a Signals,
+    role: Role,
+    stop: Option<Stop>,
+}
+
+/// Supervises `process` to its end.
+///
+/// # Errors
+/// Only when polling itself fails.
+pub(crate) fn until_end(
+    process: Process,
+    console: Option<Console>,
+    signals: &Signals,
+    role: Role,
+) -> Result<Outcome> {
+    let mut supervisor = Supervisor {
+        process,
+        console,
+        signals,
+        role,
+        stop: None,
+    };
+    supervisor
+        .run()
+        .map_err(|errno| Error::errno("supervise the container", errno))
+}
+
+impl Supervisor<'_> {
+    fn run(&mut self) -> Sys<Outcome> {
+        if let Some(console) = &mut self.console {
+            console.resume();
+        }
+        while !self.turn()? {}
+        let status = self.process.wait()?;
+        if let Some(console) = &mut self.console {
+            console.finish(self.signals);
+        }
+        Ok(self.outcome(status))
+    }
+
+    /// Waits for something to happen and handles it; true once the process has
+    /// ended.
+    fn turn(&mut self) -> Sys<bool> {
+        let none = || PollFd::new(self.signals.as_fd(), PollFlags::empty());
+        let console = self
+            .console
+            .as_ref()
+            .map(Console::poll_fds)
+            .unwrap_or_default();
+        let [a, b, c] = console.map(|fd| fd.unwrap_or_else(none));
+        let process = PollFd::new(self.process.pidfd(), PollFlags::POLLIN);
+        let signals = PollFd::new(self.signals.as_fd(), PollFlags::POLLIN);
+        let mut fds = [process, signals, a, b, c];
+        match poll(&mut fds, self.patience()) {
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno),
+        }
+        let [process, _, found @ ..] = fds.map(|fd| fd.revents().unwrap_or(PollFlags::empty()));
+        if process.contains(PollFlags::POLLIN) {
+            return Ok(true);
+        }
+        while let Some(signal) = self.signals.next() {
+            self.handle(signal);
+        }
+        match self.console.as_mut().map(|console| console.handle(found)) {
+            None | Some(Event::Nothing) => {}
+            Some(Event::Kill) => self.kill(libc::SIGKILL),
+            Some(Event::Broken) => self.request_stop(libc::SIGPIPE, libc::SIGTERM),
+        }
+        if self
+            .stop
+            .and_then(|stop| stop.deadline)
+            .is_some_and(|end| Instant::now() >= end)
+        {
+            let signal = self.stop.map_or(libc::SIGKILL, |stop| stop.signal);
+            self.kill(signal);
+        }
+        Ok(false)
+    }
+
+    fn patience(&self) -> PollTimeout {
+        match self.stop.and_then(|stop| stop.deadline) {
+            Some(end) => {
+                let left = end.saturating_duration_since(Instant::now());
+                // One millisecond more: a timeout rounded down would spin.
+                PollTimeout::try_from(left.as_millis() + 1).unwrap_or(PollTimeout::NONE)
+            }
+            None => PollTimeout::NONE,
+        }
+    }
+
+    fn handle(&mut self, signal: Arrived) {
+        match signal.number {
+            libc::SIGCHLD | libc::SIGTTIN | libc::SIGTTOU | libc::SIGPIPE => {}
+            libc::SIGWINCH => {
+                if let Some(console) = &self.console {
+                    console.resize()
+                }
+            }
+            libc::SIGTSTP => self.suspend(),
+            libc::SIGCONT => self.resume(),
+            _ if self.role == Role::Init && signal.ends() => self.end(signal),
+            // Without a console of its own it shares our process group, and
+            // the terminal has told it already.
+            _ if signal.from_kernel && self.console.is_none() && self.role == Role::Init => {}
+            number => self.process.signal(number),
+        }
+    }
+
+    /// A signal asks us to end.
+    fn end(&mut self, signal: Arrived) {
+        if signal.from_kernel && self.console.is_none() {
+            // The terminal has told init as well. One that handles it decides
+            // for itself; any other would never know.
+            if !self.catches(signal.number) {
+                self.kill(signal.number);
+            }
+            return;
+        }
+        self.request_stop(signal.number, signal.number);
+    }
+
+    /// Asks init to stop by `signal`, for a reason that the exit status will
+    /// tell. Asked twice, or with no handler for it, it is killed.
+    fn request_stop(&mut self, reason: libc::c_int, signal: libc::c_int) {
+        if self.stop.is_some() || !self.catches(signal) {
+            return self.kill(reason);
+        }
+        let deadline = Some(Instant::now() + STOP_TIMEOUT);
+        self.stop = Some(Stop {
+            signal: reason,
+            deadline,
+            forced: false,
+        });
+        self.process.signal(signal);
+    }
+
+    fn kill(&mut self, reason: libc::c_int) {
+        if self.stop.is_some_and(|stop| stop.forced) {
+            return;
+        }
+        self.stop = Some(Stop {
+            signal: reason,
+            deadline: None,
+            forced: true,
+        });
+        self.process.signal(libc::SIGKILL);
+    }
+
+    /// Whether init has a handler: the kernel drops any other signal to a PID 1
+    /// but SIGKILL and SIGSTOP, pid_namespaces(7).
+    fn catches(&self, signal: libc::c_int) -> bool {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.process.pid()));
+        let caught = status.ok().and_then(|status| {
+            let mask = status
+                .lines()
+                .find_map(|line| line.strip_prefix("SigCgt:"))?;
+            u64::from_str_radix(mask.trim(), 16).ok()
+        });
+        caught.is_some_and(|mask| mask >> (signal - 1) & 1 == 1)
+    }
+
+    /// Stops it and us together, and both go on together.
+    fn suspend(&mut self) {
+        if let Some(console) = &mut self.console {
+            console.suspend();
+        }
+        self.process.signal(libc::SIGSTOP);
+        // Cannot fail: we may signal ourselves.
+        let _ = nix::sys::signal::raise(Signal::SIGSTOP);
+        self.resume();
+    }
+
+    fn resume(&mut self) {
+        self.process.signal(libc::SIGCONT);
+        if let Some(console) = &mut self.console {
+            console.resume();
+        }
+    }
+
+    fn outcome(&self, status: WaitStatus) -> Outcome {
+        match (status, self.stop, self.role) {
+            (WaitStatus::Signaled(_, Signal::SIGKILL, _), Some(stop), _) => {
+                Outcome::Killed(stop.signal)
+            }
+            // reboot(2) ends a PID 1 in this way, and nothing else can.
+            (WaitStatus::Signaled(_, Signal::SIGHUP, _), _, Role::Init) => Outcome::Reboot,
+            (WaitStatus::Signaled(_, Signal::SIGINT, _), _, Role::Init) => Outcome::Halt,
+            (WaitStatus::Signaled(_, signal, _), ..) => Outcome::Killed(signal as i32),
+            (WaitStatus::Exited(_, status), ..) => {
+                Outcome::Exited(u8::try_from(status).unwrap_or(1))
+            }
+            _ => Outcome::Exited(1),
+        }
+    }
+}
+
+/// A helper's wait status that is not 0, as the error that ends the start: its
+/// exit status becomes ours.
+pub(crate) fn helper_failed(which: &str, status: libc::c_int) -> Error {
+    let what = format!("run the {which} helper");
+    if libc::WIFEXITED(status) {
+        let number = libc::WEXITSTATUS(status);
+        let status = u8::try_from(number).unwrap_or(1);
+        return Error::new(what, format!("it ended with status {number}")).with_status(status);
+    }
+    let signal = libc::WTERMSIG(status);
+    let status = u8::try_from(128 + signal).unwrap_or(1);
+    Error::new(what, format!("it was killed by {}", signal_name(signal))).with_status(status)
+}
+
+/// A process of ours that ended before it had done its part.
+pub(crate) fn ended_early(status: WaitStatus) -> Error {
+    match status {
+        WaitStatus::Signaled(_, signal, _) => Error::new(
+            "start init",
+            format!("it was killed by {signal} while being set up"),
+        )
+        .with_status(u8::try_from(128 + signal as i32).unwrap_or(1)),
+        _ => Error::new("start init", "it ended while being set up"),
+    }
+}
+
+/// SIGTERM for 15; the number where there is no name.
+pub(crate) fn signal_name(number: libc::c_int) -> String {
+    match Signal::try_from(number) {
+        Ok(signal) => signal.to_string(),
+        Err(_) => format!("signal {number}"),
+    }
+}

@@ -1,0 +1,36 @@
+//! The system calls that nix lacks, or that must neither allocate nor panic
+//! between clone and exec. With `child` the only unsafe code of this crate.
+#![allow(unsafe_code)]
+
+pub(crate) mod clone;
+pub(crate) mod mount;
+pub(crate) mod path;
+pub(crate) mod process;
+pub(crate) mod socket;
+pub(crate) mod tty;
+
+use nix::errno::Errno;
+
+/// A result of a system call that failed with an error number.
+pub(crate) type Sys<T> = Result<T, Errno>;
+
+/// Turns the -1 of a raw system call into its error number.
+fn cvt(result: libc::c_long) -> Sys<libc::c_long> {
+    if result < 0 {
+        Err(Errno::last())
+    } else {
+        Ok(result)
+    }
+}
+
+/// The same for a system call that returns a new descriptor.
+///
+/// # Safety
+/// The result must be of a call that returns a descriptor nobody else owns.
+unsafe fn cvt_fd(result: libc::c_long) -> Sys<std::os::fd::OwnedFd> {
+    use std::os::fd::FromRawFd as _;
+    let fd = libc::c_int::try_from(cvt(result)?).map_err(|_| Errno::EBADF)?;
+    // SAFETY: the caller vouches that the descriptor is new and unowned, and
+    // cvt has sorted out -1.
+    Ok(unsafe { std::os::fd::OwnedFd::from_raw_fd(fd) })
+}

@@ -1,0 +1,267 @@
+//! Mounts attached by descriptor: fsopen(2), open_tree(2), move_mount(2) and
+//! mount_setattr(2), with mount(2) where they are missing. No allocation.
+
+use std::ffi::CStr;
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
+
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, OFlag};
+use nix::mount::{MntFlags, MsFlags};
+use nix::sys::stat::Mode;
+use nix::unistd;
+
+use super::{Sys, cvt, cvt_fd};
+
+/// A new file system instance, as fsconfig(2) is told of it.
+#[derive(Debug, Clone)]
+pub(crate) struct FileSystem {
+    pub(crate) kind: &'static CStr,
+    /// Options with a value, and flags without one.
+    pub(crate) options: &'static [(&'static CStr, Option<&'static CStr>)],
+    /// The same for mount(2).
+    pub(crate) data: &'static CStr,
+    /// MS_NOSUID, MS_NODEV and MS_NOEXEC alone.
+    pub(crate) flags: MsFlags,
+}
+
+/// What follows the root of a path walk: nothing at all.
+const EMPTY: &CStr = c"";
+
+/// Mounts `fs` on the directory `at` and returns the root of the new mount.
+///
+/// `again` opens the same directory once more: without fsopen(2) that is how
+/// the new mount is reached, and it is checked that it has been.
+pub(crate) fn mount_new(
+    fs: &FileSystem,
+    at: BorrowedFd,
+    again: impl Fn() -> Sys<OwnedFd>,
+) -> Sys<OwnedFd> {
+    match new_mount(fs) {
+        Ok(mount) => move_mount(mount.as_fd(), at, EMPTY).map(|()| mount),
+        Err(Errno::ENOSYS) => {
+            unistd::fchdir(at)?;
+            nix::mount::mount(Some(fs.kind), c".", Some(fs.kind), fs.flags, Some(fs.data))?;
+            let root = again()?;
+            let (below, above) = (nix::sys::stat::fstat(at)?, nix::sys::stat::fstat(&root)?);
+            if below.st_dev == above.st_dev {
+                Err(Errno::EXDEV)
+            } else {
+                Ok(root)
+            }
+        }
+        Err(errno) => Err(errno),
+    }
+}
+
+/// A mount of a new file system that is attached nowhere yet.
+fn new_mount(fs: &FileSystem) -> Sys<OwnedFd> {
+    const FSOPEN_CLOEXEC: libc::c_uint = 1;
+    const FSMOUNT_CLOEXEC: libc::c_uint = 1;
+    const SET_FLAG: libc::c_uint = 0;
+    const SET_STRING: libc::c_uint = 1;
+    const CMD_CREATE: libc::c_uint = 6;
+    // SAFETY: the name is NUL-terminated; the call returns a new descriptor.
+    let context = unsafe {
+        cvt_fd(libc::syscall(
+            libc::SYS_fsopen,
+            fs.kind.as_ptr(),
+            FSOPEN_CLOEXEC,
+        ))
+    }?;
+    let config = |command: libc::c_uint, key: *const libc::c_char, value: *const libc::c_char| {
+        // SAFETY: key and value are null or NUL-terminated, as command wants.
+        cvt(unsafe {
+            libc::syscall(
+                libc::SYS_fsconfig,
+                context.as_raw_fd(),
+                command,
+                key,
+                value,
+                0,
+            )
+        })
+    };
+    // What /proc/mounts shows as the device: the kind, as everywhere.
+    config(SET_STRING, c"source".as_ptr(), fs.kind.as_ptr())?;
+    for (key, value) in fs.options {
+        match value {
+            Some(value) => config(SET_STRING, key.as_ptr(), value.as_ptr())?,
+            None => config(SET_FLAG, key.as_ptr(), std::ptr::null())?,
+        };
+    }
+    config(CMD_CREATE, std::ptr::null(), std::ptr::null())?;
+    let flags = attributes(fs.flags);
+    // SAFETY: integers only; the call returns a new descriptor.
+    unsafe {
+        cvt_fd(libc::syscall(
+            libc::SYS_fsmount,
+            context.as_raw_fd(),
+            FSMOUNT_CLOEXEC,
+            flags,
+        ))
+    }
+}
+
+/// The MOUNT_ATTR_ bits of MS_ flags: nosuid, nodev and noexec are the same
+/// numbers in both.
+fn attributes(flags: MsFlags) -> libc::c_ulong {
+    let same = MsFlags::MS_RDONLY | MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+    (flags & same).bits()
+}
+
+/// A detached copy of the mount at `path` of `dir`, with what is mounted below
+/// it when `recursive`.
+pub(crate) fn open_tree(dir: BorrowedFd, path: &CStr, recursive: bool) -> Sys<OwnedFd> {
+    const OPEN_TREE_CLONE: libc::c_int = 1;
+    let mut flags = OPEN_TREE_CLONE | libc::O_CLOEXEC | libc::AT_NO_AUTOMOUNT;
+    if recursive {
+        flags |= libc::AT_RECURSIVE;
+    }
+    if path.is_empty() {
+        flags |= libc::AT_EMPTY_PATH;
+    }
+    // SAFETY: the path is NUL-terminated; the call returns a new descriptor.
+    unsafe {
+        cvt_fd(libc::syscall(
+            libc::SYS_open_tree,
+            dir.as_raw_fd(),
+            path.as_ptr(),
+            flags,
+        ))
+    }
+}
+
+/// Attaches a detached mount at `path` of `dir`, or at `dir` for an empty path.
+/// A link at the end of the path is not followed.
+pub(crate) fn move_mount(mount: BorrowedFd, dir: BorrowedFd, path: &CStr) -> Sys<()> {
+    const F_EMPTY_PATH: libc::c_uint = 4;
+    const T_EMPTY_PATH: libc::c_uint = 0x40;
+    let flags = if path.is_empty() {
+        F_EMPTY_PATH | T_EMPTY_PATH
+    } else {
+        F_EMPTY_PATH
+    };
+    // SAFETY: both paths are NUL-terminated.
+    cvt(unsafe {
+        libc::syscall(
+            libc::SYS_move_mount,
+            mount.as_raw_fd(),
+            EMPTY.as_ptr(),
+            dir.as_raw_fd(),
+            path.as_ptr(),
+            flags,
+        )
+    })
+    .map(drop)
+}
+
+/// Shows the file or directory `source` at `name` of `dir`.
+pub(crate) fn bind(source: &CStr, dir: BorrowedFd, name: &CStr, recursive: bool) -> Sys<()> {
+    match open_tree(AT_FDCWD, source, recursive) {
+        Ok(tree) => move_mount(tree.as_fd(), dir, name),
+        Err(Errno::ENOSYS) => {
+            unistd::fchdir(dir)?;
+            let flags = if recursive {
+                MsFlags::MS_BIND | MsFlags::MS_REC
+            } else {
+                MsFlags::MS_BIND
+            };
+            nix::mount::mount(Some(source), name, None::<&CStr>, flags, None::<&CStr>)
+        }
+        Err(errno) => Err(errno),
+    }
+}
+
+/// Shows the device `pts/0` below `dir` at `console` there: the container's
+/// first pseudo-terminal.
+pub(crate) fn bind_console(dir: BorrowedFd) -> Sys<()> {
+    unistd::fchdir(dir)?;
+    bind(c"pts/0", dir, c"console", false)
+}
+
+/// Makes the mount at `name` of `dir` read-only, with all below it. Without
+/// mount_setattr(2), Linux 5.12, only the mount itself is.
+pub(crate) fn set_read_only(dir: BorrowedFd, name: &CStr) -> Sys<()> {
+    let attributes = libc::mount_attr {
+        attr_set: libc::MOUNT_ATTR_RDONLY,
+        attr_clr: 0,
+        propagation: 0,
+        userns_fd: 0,
+    };
+    let mut flags = libc::AT_RECURSIVE;
+    if name.is_empty() {
+        flags |= libc::AT_EMPTY_PATH;
+    }
+    // SAFETY: the path is NUL-terminated, the structure of the size given.
+    let result = cvt(unsafe {
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            dir.as_raw_fd(),
+            name.as_ptr(),
+            flags,
+            &raw const attributes,
+            size_of::<libc::mount_attr>(),
+        )
+    });
+    match result {
+        Err(Errno::ENOSYS) => {
+            unistd::fchdir(dir)?;
+            let name = if name.is_empty() { c"." } else { name };
+            // A remount must name the flags that were locked: those of sysfs.
+            let flags = MsFlags::MS_REMOUNT
+                | MsFlags::MS_BIND
+                | MsFlags::MS_RDONLY
+                | MsFlags::MS_NOSUID
+                | MsFlags::MS_NODEV
+                | MsFlags::MS_NOEXEC;
+            nix::mount::mount(None::<&CStr>, name, None::<&CStr>, flags, None::<&CStr>)
+        }
+        other => other.map(drop),
+    }
+}
+
+/// Keeps every mount of this namespace from those of others, both ways.
+pub(crate) fn make_private() -> Sys<()> {
+    let flags = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
+    nix::mount::mount(None::<&CStr>, c"/", None::<&CStr>, flags, None::<&CStr>)
+}
+
+/// Mounts the working directory, with all that is mounted below it, over
+/// itself, enters the new mount and returns it.
+///
+/// Without open_tree(2) the new mount can be reached only by its path `known`,
+/// and it is checked that this path leads there.
+pub(crate) fn mount_working_directory(known: &CStr) -> Sys<OwnedFd> {
+    match open_tree(AT_FDCWD, c".", true) {
+        Ok(tree) => {
+            move_mount(tree.as_fd(), AT_FDCWD, c".")?;
+            unistd::fchdir(&tree)?;
+            Ok(tree)
+        }
+        Err(Errno::ENOSYS) => {
+            let flags = MsFlags::MS_BIND | MsFlags::MS_REC;
+            nix::mount::mount(Some(c"."), c".", None::<&CStr>, flags, None::<&CStr>)?;
+            let below = nix::sys::stat::stat(c".")?;
+            let root = nix::fcntl::open(
+                known,
+                OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC,
+                Mode::empty(),
+            )?;
+            let above = nix::sys::stat::fstat(&root)?;
+            if (below.st_dev, below.st_ino) != (above.st_dev, above.st_ino) {
+                return Err(Errno::ESTALE);
+            }
+            unistd::fchdir(&root)?;
+            Ok(root)
+        }
+        Err(errno) => Err(errno),
+    }
+}
+
+/// Makes the working directory the root of this mount namespace and forgets
+/// the old root, pivot_root(2) "pivot_root(".", ".")".
+pub(crate) fn pivot_here() -> Sys<()> {
+    unistd::pivot_root(c".", c".")?;
+    nix::mount::umount2(c".", MntFlags::MNT_DETACH)?;
+    unistd::chdir(c"/")
+}

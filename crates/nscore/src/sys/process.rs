@@ -1,0 +1,261 @@
+//! Processes: names, signals, descriptors, exec and exit, in forms that neither
+//! allocate nor panic.
+
+use std::ffi::CStr;
+use std::os::fd::{AsRawFd as _, BorrowedFd, OwnedFd, RawFd};
+
+use nix::errno::Errno;
+use nix::sys::signal::Signal;
+
+use super::{Sys, cvt, cvt_fd};
+
+/// Sets the name that ps and pgrep see, at most 15 bytes.
+pub(crate) fn rename(name: &CStr) {
+    // A name is a comfort: nothing depends on this.
+    // SAFETY: the name is NUL-terminated.
+    let _ = unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr()) };
+}
+
+/// Asks the kernel to kill us when the thread that made us ends.
+pub(crate) fn die_with_parent() -> Sys<()> {
+    // SAFETY: integers only.
+    cvt(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) }.into()).map(drop)
+}
+
+/// Nobody but root may trace us or see our descriptors.
+pub(crate) fn forbid_tracing() -> Sys<()> {
+    // SAFETY: integers only.
+    cvt(unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 0) }.into()).map(drop)
+}
+
+/// A session keyring of our own, keyctl(2). A kernel without keys has none to
+/// share.
+pub(crate) fn new_session_keyring() -> Sys<()> {
+    const JOIN_SESSION_KEYRING: libc::c_long = 1;
+    // SAFETY: a null name asks for an anonymous keyring.
+    match cvt(unsafe { libc::syscall(libc::SYS_keyctl, JOIN_SESSION_KEYRING, 0) }) {
+        Err(Errno::ENOSYS) => Ok(()),
+        other => other.map(drop),
+    }
+}
+
+/// Drops the supplementary groups.
+pub(crate) fn drop_groups() -> Sys<()> {
+    // Raw: the C library's would signal threads, and there are none.
+    // SAFETY: an empty list.
+    cvt(unsafe { libc::syscall(libc::SYS_setgroups, 0, 0) }).map(drop)
+}
+
+/// SIGPIPE as it is in any program but one in Rust, whose runtime ignores it.
+pub(crate) fn default_sigpipe() {
+    // SAFETY: SIG_DFL runs none of our code.
+    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+}
+
+/// Becomes root of the user namespace in all three kinds of user and group id,
+/// reads them back, and drops the other groups where that is allowed.
+pub(crate) fn become_root(drop_groups: bool) -> Sys<()> {
+    // Raw calls: the C library's would signal threads, and there are none.
+    // SAFETY: integers only.
+    cvt(unsafe { libc::syscall(libc::SYS_setresgid, 0, 0, 0) })?;
+    if drop_groups {
+        self::drop_groups()?;
+    }
+    // SAFETY: integers only.
+    cvt(unsafe { libc::syscall(libc::SYS_setresuid, 0, 0, 0) })?;
+    let (user, group) = (nix::unistd::getresuid()?, nix::unistd::getresgid()?);
+    let users = [user.real, user.effective, user.saved].map(nix::unistd::Uid::as_raw);
+    let groups = [group.real, group.effective, group.saved].map(nix::unistd::Gid::as_raw);
+    if users != [0; 3] || groups != [0; 3] {
+        return Err(Errno::EPERM);
+    }
+    Ok(())
+}
+
+/// Default action for every signal, none blocked.
+pub(crate) fn reset_signals() -> Sys<()> {
+    // SAFETY: an all-zero sigaction is SIG_DFL without flags or mask.
+    let default: libc::sigaction = unsafe { std::mem::zeroed() };
+    for signal in 1..=64 {
+        // The kernel refuses KILL and STOP, the C library its two own ones:
+        // none of them can be anything but default in a program without
+        // threads. SAFETY: the pointer is to a sigaction for the call's time.
+        unsafe { libc::sigaction(signal, &raw const default, std::ptr::null_mut()) };
+    }
+    let none = nix::sys::signal::SigSet::empty();
+    nix::sys::signal::sigprocmask(nix::sys::signal::SigmaskHow::SIG_SETMASK, Some(&none), None)
+}
+
+/// Sends a signal through a pidfd: it reaches that process or none.
+pub(crate) fn signal(pidfd: BorrowedFd, signal: libc::c_int) -> Sys<()> {
+    // SAFETY: integers, and no siginfo.
+    cvt(unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), signal, 0, 0) })
+        .map(drop)
+}
+
+/// SIGKILL through a pidfd.
+pub(crate) fn kill(pidfd: BorrowedFd) -> Sys<()> {
+    signal(pidfd, Signal::SIGKILL as libc::c_int)
+}
+
+/// A pidfd of a process that is not our child, pidfd_open(2).
+pub(crate) fn pidfd_open(pid: libc::pid_t) -> Sys<OwnedFd> {
+    // SAFETY: integers only; the call returns a new descriptor.
+    unsafe { cvt_fd(libc::syscall(libc::SYS_pidfd_open, pid, 0)) }
+}
+
+/// Enters namespaces of the process, setns(2).
+pub(crate) fn join(pidfd: BorrowedFd, namespaces: nix::sched::CloneFlags) -> Sys<()> {
+    nix::sched::setns(pidfd, namespaces)
+}
+
+/// Descriptors above standard error close at exec, close_range(2); where that
+/// call is missing, each one that /proc lists.
+pub(crate) fn close_at_exec() -> Sys<()> {
+    const CLOSE_RANGE_CLOEXEC: libc::c_uint = 4;
+    // SAFETY: integers only.
+    let result = cvt(unsafe {
+        libc::syscall(
+            libc::SYS_close_range,
+            3,
+            libc::c_uint::MAX,
+            CLOSE_RANGE_CLOEXEC,
+        )
+    });
+    match result {
+        Err(Errno::ENOSYS | Errno::EINVAL) => {}
+        other => return other.map(drop),
+    }
+    let entries = std::fs::read_dir("/proc/self/fd").map_err(io_errno)?;
+    for entry in entries {
+        let name = entry.map_err(io_errno)?.file_name();
+        let Some(fd) = name.to_str().and_then(|name| name.parse::<RawFd>().ok()) else {
+            continue;
+        };
+        if fd > 2 {
+            // The one that lists them is among them and closes by itself.
+            // SAFETY: F_SETFD takes an int and frees nothing.
+            unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) };
+        }
+    }
+    Ok(())
+}
+
+fn io_errno(error: std::io::Error) -> Errno {
+    Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO))
+}
+
+/// Standard input, output and error. The runtime opens those that were closed
+/// at the start of the program, so they are always there.
+pub(crate) fn streams() -> [BorrowedFd<'static>; 3] {
+    // SAFETY: nothing in this program closes a standard stream.
+    [0, 1, 2].map(|stream| unsafe { BorrowedFd::borrow_raw(stream) })
+}
+
+/// Makes `fd` the standard stream `stream`, open across exec.
+pub(crate) fn make_stream(fd: BorrowedFd, stream: RawFd) -> Sys<()> {
+    // SAFETY: the streams belong to the program that follows; nothing of ours
+    // owns one.
+    cvt(unsafe { libc::dup2(fd.as_raw_fd(), stream) }.into()).map(drop)
+}
+
+/// execve(2): returns only to say why not.
+///
+/// # Safety
+/// `argv` and `envp` must point to null-terminated arrays of NUL-terminated
+/// strings.
+pub(crate) unsafe fn exec(
+    path: &CStr,
+    argv: *const *const libc::c_char,
+    envp: *const *const libc::c_char,
+) -> Errno {
+    // SAFETY: the caller vouches for the arrays.
+    unsafe { libc::execve(path.as_ptr(), argv, envp) };
+    Errno::last()
+}
+
+/// Ends this process at once: no handler, no buffer, no destructor.
+pub(crate) fn exit(status: libc::c_int) -> ! {
+    // SAFETY: _exit takes any status and touches nothing of ours.
+    unsafe { libc::_exit(status) }
+}
+
+/// Waits for a child of any kind and returns its wait status.
+pub(crate) fn wait(pid: libc::pid_t) -> Sys<libc::c_int> {
+    let mut status = 0;
+    loop {
+        // SAFETY: the pointer is to an int for the time of the call.
+        match cvt(unsafe { libc::waitpid(pid, &raw mut status, libc::__WALL) }.into()) {
+            Err(Errno::EINTR) => {}
+            other => return other.map(|_| status),
+        }
+    }
+}
+
+/// The clocks that a time namespace offsets, in whole seconds:
+/// (monotonic, boottime).
+pub(crate) fn clocks() -> Sys<(i64, i64)> {
+    let read = |clock| {
+        // SAFETY: timespec is plain data that the call fills in.
+        let mut time: libc::timespec = unsafe { std::mem::zeroed() };
+        // SAFETY: the pointer is to a timespec for the time of the call.
+        cvt(unsafe { libc::clock_gettime(clock, &raw mut time) }.into()).map(|_| time.tv_sec)
+    };
+    Ok((read(libc::CLOCK_MONOTONIC)?, read(libc::CLOCK_BOOTTIME)?))
+}
+
+/// Brings the interface lo of this network namespace up, netdevice(7).
+pub(crate) fn loopback_up() -> Sys<()> {
+    // SAFETY: integers only; the call returns a new descriptor.
+    let socket = unsafe {
+        cvt_fd(libc::socket(libc::AF_INET, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0).into())
+    }?;
+    // SAFETY: ifreq is plain data; zeros are an empty request.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    for (to, from) in request.ifr_name.iter_mut().zip(c"lo".to_bytes()) {
+        *to = from.cast_signed();
+    }
+    request.ifr_ifru.ifru_flags = (libc::IFF_UP | libc::IFF_RUNNING) as libc::c_short;
+    // SAFETY: the pointer is to an ifreq for the time of the call.
+    cvt(unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &raw const request) }.into())
+        .map(drop)
+}
+
+/// Closes every descriptor but two. Where close_range(2) is missing, as many
+/// as the limit allows one by one.
+pub(crate) fn close_all_but(kept: [RawFd; 2]) {
+    let low = kept[0].min(kept[1]).cast_unsigned();
+    let high = kept[0].max(kept[1]).cast_unsigned();
+    let ranges = [
+        (0, low.saturating_sub(1)),
+        (low + 1, high - 1),
+        (high + 1, libc::c_uint::MAX),
+    ];
+    for (first, last) in ranges {
+        if first > last || (first == 0 && low == 0) {
+            continue;
+        }
+        // SAFETY: the process that calls this owns no descriptor but the two.
+        if cvt(unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) }).is_err() {
+            for fd in first..=last.min(4096) {
+                // SAFETY: as above.
+                unsafe { libc::close(fd.cast_signed()) };
+            }
+        }
+    }
+}
+
+/// An anonymous file that can be sealed, memfd_create(2); not executable where
+/// the kernel knows that (Linux 6.3) and may insist on it (vm.memfd_noexec).
+pub(crate) fn memfd(name: &CStr) -> Sys<OwnedFd> {
+    const NOEXEC_SEAL: libc::c_uint = 8;
+    let flags = libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING;
+    let create = |flags: libc::c_uint| {
+        // SAFETY: the name is NUL-terminated; the call returns a new descriptor.
+        unsafe { cvt_fd(libc::syscall(libc::SYS_memfd_create, name.as_ptr(), flags)) }
+    };
+    match create(flags | NOEXEC_SEAL) {
+        Err(Errno::EINVAL) => create(flags),
+        other => other,
+    }
+}

@@ -1,0 +1,121 @@
+//! Terminals and pseudo-terminals: ioctl_tty(2), termios(3).
+
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
+
+use nix::errno::Errno;
+
+use super::{Sys, cvt, cvt_fd};
+
+/// A terminal's settings, `struct termios`.
+#[derive(Clone, Copy)]
+pub(crate) struct Termios(libc::termios);
+
+/// A terminal's size, `struct winsize`.
+#[derive(Clone, Copy)]
+pub(crate) struct WindowSize(libc::winsize);
+
+impl std::fmt::Debug for Termios {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Termios")
+    }
+}
+
+impl std::fmt::Debug for WindowSize {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}x{}", self.0.ws_col, self.0.ws_row)
+    }
+}
+
+impl Termios {
+    /// The kernel's settings of a new terminal.
+    pub(crate) fn of(fd: impl AsFd) -> Sys<Termios> {
+        // SAFETY: termios is plain data that tcgetattr fills in.
+        let mut termios: libc::termios = unsafe { std::mem::zeroed() };
+        // SAFETY: the pointer is to a termios for the time of the call.
+        cvt(unsafe { libc::tcgetattr(fd.as_fd().as_raw_fd(), &raw mut termios) }.into())?;
+        Ok(Termios(termios))
+    }
+
+    /// Applies the settings at once.
+    pub(crate) fn apply(&self, fd: impl AsFd) -> Sys<()> {
+        // SAFETY: the pointer is to a termios for the time of the call.
+        cvt(
+            unsafe { libc::tcsetattr(fd.as_fd().as_raw_fd(), libc::TCSANOW, &raw const self.0) }
+                .into(),
+        )
+        .map(drop)
+    }
+
+    /// Every key passes through untouched, cfmakeraw(3).
+    #[must_use]
+    pub(crate) fn raw(mut self) -> Termios {
+        // SAFETY: the pointer is to a termios for the time of the call.
+        unsafe { libc::cfmakeraw(&raw mut self.0) };
+        self
+    }
+
+    /// A console's input: UTF-8, and no signal from a line break.
+    #[must_use]
+    pub(crate) fn console(mut self) -> Termios {
+        self.0.c_iflag |= libc::IGNBRK | libc::IUTF8;
+        self
+    }
+
+    /// Nothing typed is echoed and nothing written is rewritten: what a log or
+    /// a terminal that does its own rewriting wants.
+    #[must_use]
+    pub(crate) fn plain(mut self) -> Termios {
+        self.0.c_oflag &= !libc::OPOST;
+        self.0.c_lflag &= !(libc::ECHO | libc::ECHONL);
+        self
+    }
+}
+
+/// Whether the descriptor is a terminal.
+pub(crate) fn is_terminal(fd: BorrowedFd) -> bool {
+    Termios::of(fd).is_ok()
+}
+
+/// Settings and size, for a terminal.
+pub(crate) fn settings(fd: BorrowedFd) -> Option<(Termios, WindowSize)> {
+    Some((Termios::of(fd).ok()?, window_size(fd).ok()?))
+}
+
+/// TIOCGWINSZ
+pub(crate) fn window_size(fd: impl AsFd) -> Sys<WindowSize> {
+    // SAFETY: winsize is plain data that the ioctl fills in.
+    let mut size: libc::winsize = unsafe { std::mem::zeroed() };
+    // SAFETY: the pointer is to a winsize for the time of the call.
+    cvt(unsafe { libc::ioctl(fd.as_fd().as_raw_fd(), libc::TIOCGWINSZ, &raw mut size) }.into())?;
+    Ok(WindowSize(size))
+}
+
+/// TIOCSWINSZ
+pub(crate) fn set_window_size(fd: impl AsFd, size: WindowSize) -> Sys<()> {
+    // SAFETY: the pointer is to a winsize for the time of the call.
+    cvt(unsafe { libc::ioctl(fd.as_fd().as_raw_fd(), libc::TIOCSWINSZ, &raw const size.0) }.into())
+        .map(drop)
+}
+
+/// Unlocks the other end of a pseudo-terminal's master and opens it.
+pub(crate) fn open_slave(master: impl AsFd) -> Sys<OwnedFd> {
+    let master = master.as_fd().as_raw_fd();
+    let unlock: libc::c_int = 0;
+    // SAFETY: the pointer is to an int for the time of the call.
+    cvt(unsafe { libc::ioctl(master, libc::TIOCSPTLCK, &raw const unlock) }.into())?;
+    let flags = libc::O_RDWR | libc::O_NOCTTY | libc::O_CLOEXEC;
+    // SAFETY: the argument is an int; the call returns a new descriptor.
+    unsafe { cvt_fd(libc::ioctl(master, libc::TIOCGPTPEER, flags).into()) }
+}
+
+/// Makes the terminal the controlling one of this session, whose leader we are.
+pub(crate) fn set_controlling(fd: impl AsFd) -> Sys<()> {
+    // SAFETY: the argument is an int.
+    cvt(unsafe { libc::ioctl(fd.as_fd().as_raw_fd(), libc::TIOCSCTTY, 0) }.into()).map(drop)
+}
+
+/// Whether we are the terminal's foreground process group.
+pub(crate) fn in_foreground(fd: impl AsFd) -> bool {
+    let group: Result<_, Errno> = nix::unistd::tcgetpgrp(fd);
+    group == Ok(nix::unistd::getpgrp())
+}
