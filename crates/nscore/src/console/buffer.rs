@@ -84,7 +84,7 @@ mod tests {
     fn keeps_order_through_short_reads_and_writes() {
         let (reader, writer) = nix::unistd::pipe().unwrap();
         let sent: Vec<u8> = (0..50_000u32).map(|i| (i % 251) as u8).collect();
-        let got = RefCell::new(Vec::new());
+        let got = RefCell::new(Vec::<u8>::new());
         // Takes at most 1000 bytes a call, and one where the total is a multiple of 3.
         let take = |bytes: &[u8]| {
             let mut got = got.borrow_mut();
