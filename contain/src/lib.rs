@@ -1,9 +1,10 @@
 //! `contain`: arguments -> [`Spec`] -> `nscore` -> exit status.
 
 use std::ffi::OsString;
+use std::time::Duration;
 
 use clap::Parser;
-use nscore::{Error, Host, MapSpec, Net, Plan, Spec};
+use nscore::{Error, Host, MapSpec, Net, Plan, Spec, StopSignal};
 
 /// Boot a root file system as a container
 ///
@@ -20,6 +21,26 @@ pub struct Args {
     /// Use our stdin, stdout and stderr; make no pseudo-terminal
     #[arg(short = 'c', long)]
     no_console: bool,
+
+    /// Run CMD under a small init that reaps orphans and passes signals
+    #[arg(long)]
+    init: bool,
+
+    /// End with status 133 when the container reboots
+    #[arg(long)]
+    no_reboot: bool,
+
+    /// Stop init by SIGNAL, not by what its own manual says
+    #[arg(long, value_name = "SIGNAL")]
+    stop_signal: Option<StopSignal>,
+
+    /// Kill init when it takes longer than this to stop
+    #[arg(long, value_name = "SECONDS", default_value_t = 10)]
+    stop_timeout: u32,
+
+    /// Write init's process id and a newline to FD once init runs
+    #[arg(long, value_name = "FD", value_parser = clap::value_parser!(i32).range(0..))]
+    ready_fd: Option<i32>,
 
     /// Share the host's network, unprivileged
     #[arg(short = 'n', long)]
@@ -82,6 +103,11 @@ impl Args {
             },
             uid_map: self.uid_map,
             gid_map: self.gid_map,
+            init: self.init,
+            reboot: !self.no_reboot,
+            stop_signal: self.stop_signal,
+            stop_timeout: Duration::from_secs(self.stop_timeout.into()),
+            ready_fd: self.ready_fd,
             inside: self.inside,
             outside: self.outside,
             ..Spec::new(root)

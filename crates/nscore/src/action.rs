@@ -109,13 +109,17 @@ pub(crate) enum Action {
     TakeConsole([bool; 3]),
     /// Default signals, then become init.
     Exec(Program),
+    /// The same for a program that goes on with our conversation.
+    ExecInit(Program),
 }
 
 impl Action {
     /// The program that this step runs.
     pub(crate) fn program(&self) -> Option<&Program> {
         match self {
-            Action::RunInside(program) | Action::Exec(program) => Some(program),
+            Action::RunInside(program) | Action::Exec(program) | Action::ExecInit(program) => {
+                Some(program)
+            }
             _ => None,
         }
     }
@@ -185,7 +189,7 @@ impl fmt::Display for Action {
                 }
                 Ok(())
             }
-            Action::Exec(program) => write!(f, "run {program}"),
+            Action::Exec(program) | Action::ExecInit(program) => write!(f, "run {program}"),
         }
     }
 }

@@ -19,6 +19,7 @@ use nix::unistd;
 
 use crate::action::{Action, At, BindKind, Place};
 use crate::exec::{Failure, Program};
+use crate::init;
 use crate::message::{Go, Report};
 use crate::namespaces::NEWTIME;
 use crate::sys::clone::{self, Fork};
@@ -156,6 +157,10 @@ impl Child<'_> {
                 mount::pivot_here()?;
             }
             Action::TakeConsole(streams) => take_console(*streams)?,
+            Action::ExecInit(program) => {
+                process::make_stream(self.socket, init::SOCKET)?;
+                return Err(self.exec(program));
+            }
             Action::Exec(program) => return Err(self.exec(program)),
         }
         Ok(())

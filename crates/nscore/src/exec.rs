@@ -111,6 +111,20 @@ impl Program {
         })
     }
 
+    /// Exactly the file at `path`, whatever its arguments call it.
+    pub(crate) fn at(
+        path: &CStr,
+        arguments: &[OsString],
+        environment: &[(OsString, OsString)],
+    ) -> Result<Program> {
+        let program = Program::new(arguments, environment, OsStr::new(""))?;
+        Ok(Program {
+            candidates: vec![path.to_owned()],
+            scripts: vec![Vec::new()],
+            ..program
+        })
+    }
+
     /// `/bin/sh -c text`, with the caller's environment and these additions.
     pub(crate) fn shell(text: &OsStr, additions: &[(&str, String)]) -> Result<Program> {
         let mut environment = callers_environment();

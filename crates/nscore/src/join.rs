@@ -1,7 +1,7 @@
 //! Entering a running container: a joiner enters its namespaces, makes the
 //! command there as a child of ours, and ends; we stay outside and supervise.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
@@ -19,6 +19,7 @@ use crate::hint::Op;
 use crate::host::Host;
 use crate::launch::setgroups_allowed;
 use crate::message::Report;
+use crate::plan;
 use crate::process::Process;
 use crate::signals::Signals;
 use crate::supervise::{self, Outcome, Role};
@@ -67,20 +68,43 @@ impl Join {
     pub fn run(&self, host: &Host) -> Result<Outcome> {
         let found = self.target.find()?;
         let command = exec::command_or_shell(&self.command);
-        let path = std::env::var_os("PATH").unwrap_or_else(|| exec::PATH.into());
-        let entry = Entry {
+        // An ordinary user's PATH may lack what container root expects of its.
+        let mut path = std::env::var_os("PATH").unwrap_or_default();
+        path.push(":");
+        path.push(exec::PATH);
+        Entry {
             drop_groups: setgroups_allowed(found.init)?,
             found,
             program: Program::new(&command, &exec::callers_environment(), &path)?,
             root: host.user.privileged,
             terminals: host.terminals,
             terminal: host.terminal,
-        };
+        }
+        .run()
+    }
+}
+
+/// Runs a command in the container of our own child `init`, without a terminal
+/// and in init's kind of environment.
+pub(crate) fn run_inside(init: &Process, command: &[OsString]) -> Result<u8> {
+    let entry = Entry {
+        drop_groups: setgroups_allowed(init.pid())?,
+        found: Found::of_child(init)?,
+        program: Program::new(command, &plan::environment(), OsStr::new(exec::PATH))?,
+        root: nix::unistd::geteuid().is_root(),
+        terminals: [false; 3],
+        terminal: None,
+    };
+    entry.run().map(Outcome::status)
+}
+
+impl Entry {
+    fn run(self) -> Result<Outcome> {
         let signals = Signals::block()?;
         process::close_at_exec()
             .map_err(|errno| Error::errno("mark inherited descriptors close-on-exec", errno))?;
-        let (joiner, socket) = start(&entry)?;
-        let (command, console) = await_command(&entry, &socket, &signals)?;
+        let (joiner, socket) = start(&self)?;
+        let (command, console) = await_command(&self, &socket, &signals)?;
         joiner
             .wait()
             .map_err(|errno| Error::errno(STEPS[3], errno))?;

@@ -1,6 +1,7 @@
 //! One start: clone, maps, helpers, the go, and the child's report; then
 //! supervision, and from the top again when the container reboots.
 
+use std::io::Write as _;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::Path;
 
@@ -37,7 +38,7 @@ pub fn run(plan: &Plan) -> Result<Outcome> {
         .map_err(|errno| Error::errno("mark inherited descriptors close-on-exec", errno))?;
     loop {
         match boot(plan, &signals)? {
-            Outcome::Reboot => {}
+            Outcome::Reboot if plan.life.reboot => {}
             outcome => return Ok(outcome),
         }
     }
@@ -59,10 +60,20 @@ fn boot(plan: &Plan, signals: &Signals) -> Result<Outcome> {
     let console = await_init(plan, &init, &socket, signals)?;
     drop(socket);
     let record = Record::publish(plan, init.pid())?;
-    let outcome = supervise::until_end(init, console, signals, Role::Init)?;
+    tell_ready(plan, init.pid())?;
+    let outcome = supervise::until_end(init, console, signals, Role::Init(&plan.life))?;
     drop(guard);
     drop(record);
     Ok(outcome)
+}
+
+/// Tells whoever asked that init runs: once, not again at a reboot.
+fn tell_ready(plan: &Plan, init: libc::pid_t) -> Result<()> {
+    let Some(ready) = plan.life.ready.take() else {
+        return Ok(());
+    };
+    writeln!(std::fs::File::from(ready), "{init}")
+        .map_err(|error| Error::io("write to the ready descriptor", &error))
 }
 
 /// Clones the child in the root's directory, which it will find there as its
@@ -138,12 +149,11 @@ fn await_init(
             }
             Report::Helper { status } => return Err(supervise::helper_failed("inside", status)),
             Report::Exec { action, failure } => {
-                return Err(
-                    match plan.actions.get(action).and_then(|action| action.program()) {
-                        Some(program) => program.explain(&failure),
-                        None => Error::errno("start init", failure.errno),
-                    },
-                );
+                let step = plan.actions.get(action).and_then(|action| action.program());
+                return Err(match step.or(plan.life.under_init.as_ref()) {
+                    Some(program) => program.explain(&failure),
+                    None => Error::errno("start init", failure.errno),
+                });
             }
         }
     }

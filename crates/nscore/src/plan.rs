@@ -1,9 +1,12 @@
 //! From what was asked and what the machine is to what will be done: every
 //! decision and every allocation of a start happens here.
 
+use std::cell::RefCell;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use nix::sched::CloneFlags;
 
@@ -12,9 +15,12 @@ use crate::error::{Error, Result, quoted};
 use crate::exec::{self, Program};
 use crate::host::Host;
 use crate::idmap::{self, IdMap, Kind, MapPlan, MapSpec, MapWriter};
+use crate::init;
 use crate::namespaces::Set;
 use crate::rootfs;
 use crate::spec::{Net, Spec};
+use crate::stop::StopSignal;
+use crate::sys::process;
 
 /// A start, decided. Displays as one step a line.
 #[derive(Debug)]
@@ -28,9 +34,22 @@ pub struct Plan {
     pub(crate) outside: Option<OsString>,
     /// Which standard streams are the console's, None without a console.
     pub(crate) console: Option<[bool; 3]>,
+    pub(crate) life: Life,
     /// For the record: what runs, and on which network.
     pub(crate) command: Vec<OsString>,
     pub(crate) net: Net,
+}
+
+/// How init lives and ends.
+#[derive(Debug)]
+pub(crate) struct Life {
+    /// What runs under our own init, for the words on its failure.
+    pub(crate) under_init: Option<Program>,
+    pub(crate) reboot: bool,
+    pub(crate) stop_signal: Option<StopSignal>,
+    pub(crate) stop_timeout: Duration,
+    /// Told once that init runs.
+    pub(crate) ready: RefCell<Option<OwnedFd>>,
 }
 
 /// Both maps of a user namespace.
@@ -120,8 +139,27 @@ impl Plan {
             namespaces,
             outside: spec.outside.clone(),
             console,
+            life: Life::new(spec)?,
             command: command(spec),
             net: spec.net,
+        })
+    }
+}
+
+impl Life {
+    fn new(spec: &Spec) -> Result<Life> {
+        let program = || Program::new(&command(spec), &environment(), OsStr::new(exec::PATH));
+        let ready = |fd| {
+            process::take_inherited(fd).map_err(|_| {
+                Error::usage(format!("use {fd} as ready descriptor"), "it is not open")
+            })
+        };
+        Ok(Life {
+            under_init: spec.init.then(program).transpose()?,
+            reboot: spec.reboot,
+            stop_signal: spec.stop_signal,
+            stop_timeout: spec.stop_timeout,
+            ready: RefCell::new(spec.ready_fd.map(ready).transpose()?),
         })
     }
 }
@@ -179,12 +217,14 @@ fn actions(
     if let Some(streams) = console {
         actions.push(Action::TakeConsole(streams));
     }
-    let environment = environment();
-    actions.push(Action::Exec(Program::new(
-        &command(spec),
-        &environment,
-        OsStr::new(exec::PATH),
-    )?));
+    let path = OsStr::new(exec::PATH);
+    actions.push(if spec.init {
+        // This very program, as the container's /proc shows it.
+        let arguments = init::arguments(&command(spec), console.is_some());
+        Action::ExecInit(Program::at(c"/proc/self/exe", &arguments, &environment())?)
+    } else {
+        Action::Exec(Program::new(&command(spec), &environment(), path)?)
+    });
     Ok(actions)
 }
 
@@ -198,7 +238,7 @@ fn command(spec: &Spec) -> Vec<OsString> {
 
 /// What init finds in its environment: nothing of the caller's but the kind of
 /// terminal.
-fn environment() -> Vec<(OsString, OsString)> {
+pub(crate) fn environment() -> Vec<(OsString, OsString)> {
     let mut environment: Vec<(OsString, OsString)> = vec![
         ("container".into(), "contain".into()),
         ("HOME".into(), "/root".into()),

@@ -1,10 +1,13 @@
 //! What was asked of a container: plain data, no system call.
 
 use std::ffi::OsString;
+use std::os::fd::RawFd;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::error::{Error, Result};
 use crate::idmap::MapSpec;
+use crate::stop::StopSignal;
 
 /// The container's network.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -34,6 +37,18 @@ pub struct Spec {
     pub uid_map: MapSpec,
     /// Group ids.
     pub gid_map: MapSpec,
+    /// Run the command under a small init that reaps orphans and passes
+    /// signals: see [`init_if_asked`](crate::init_if_asked).
+    pub init: bool,
+    /// Start again when the container reboots; else end with status 133.
+    pub reboot: bool,
+    /// What asks init to stop, in place of what its own manual says.
+    pub stop_signal: Option<StopSignal>,
+    /// How long init may take to stop before it is killed.
+    pub stop_timeout: Duration,
+    /// An open descriptor that gets init's process id and a newline once init
+    /// runs, and is closed then. It belongs to nscore.
+    pub ready_fd: Option<RawFd>,
     /// A /bin/sh command run inside the new namespaces, in the new root and
     /// before the host's files disappear.
     pub inside: Option<OsString>,
@@ -53,6 +68,11 @@ impl Spec {
             net: Net::default(),
             uid_map: MapSpec::default(),
             gid_map: MapSpec::default(),
+            init: false,
+            reboot: true,
+            stop_signal: None,
+            stop_timeout: Duration::from_secs(10),
+            ready_fd: None,
             inside: None,
             outside: None,
         }

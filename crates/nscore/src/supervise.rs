@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::os::fd::AsFd as _;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -12,12 +12,11 @@ use nix::sys::wait::WaitStatus;
 
 use crate::console::{Console, Event};
 use crate::error::{Error, Result};
+use crate::plan::Life;
 use crate::process::Process;
 use crate::signals::{Arrived, Signals};
+use crate::stop::{self, Method};
 use crate::sys::Sys;
-
-/// How long init may take to stop after it was asked to.
-const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How a container or a command in it ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,10 +46,10 @@ impl Outcome {
 }
 
 /// What the supervised process is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Role {
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Role<'a> {
     /// A container's init: signals that ask us to end stop it.
-    Init,
+    Init(&'a Life),
     /// A command in a container of someone else's: all signals pass to it.
     Command,
 }
@@ -70,8 +69,10 @@ struct Supervisor<'a> {
     process: Process,
     console: Option<Console>,
     signals: &'a Signals,
-    role: Role,
+    role: Role<'a>,
     stop: Option<Stop>,
+    /// The command that stops this kind of init, while it runs.
+    stopper: Option<Process>,
 }
 
 /// Supervises `process` to its end.
@@ -82,7 +83,7 @@ pub(crate) fn until_end(
     process: Process,
     console: Option<Console>,
     signals: &Signals,
-    role: Role,
+    role: Role<'_>,
 ) -> Result<Outcome> {
     let mut supervisor = Supervisor {
         process,
@@ -90,6 +91,7 @@ pub(crate) fn until_end(
         signals,
         role,
         stop: None,
+        stopper: None,
     };
     supervisor
         .run()
@@ -121,17 +123,25 @@ impl Supervisor<'_> {
         let [a, b, c] = console.map(|fd| fd.unwrap_or_else(none));
         let process = PollFd::new(self.process.pidfd(), PollFlags::POLLIN);
         let signals = PollFd::new(self.signals.as_fd(), PollFlags::POLLIN);
-        let mut fds = [process, signals, a, b, c];
+        let stopper = match &self.stopper {
+            Some(stopper) => PollFd::new(stopper.pidfd(), PollFlags::POLLIN),
+            None => none(),
+        };
+        let mut fds = [process, signals, stopper, a, b, c];
         match poll(&mut fds, self.patience()) {
             Ok(_) | Err(Errno::EINTR) => {}
             Err(errno) => return Err(errno),
         }
-        let [process, _, found @ ..] = fds.map(|fd| fd.revents().unwrap_or(PollFlags::empty()));
+        let [process, _, stopper, found @ ..] =
+            fds.map(|fd| fd.revents().unwrap_or(PollFlags::empty()));
         if process.contains(PollFlags::POLLIN) {
             return Ok(true);
         }
         while let Some(signal) = self.signals.next() {
             self.handle(signal);
+        }
+        if stopper.contains(PollFlags::POLLIN) {
+            self.stopper_ended();
         }
         match self.console.as_mut().map(|console| console.handle(found)) {
             None | Some(Event::Nothing) => {}
@@ -170,10 +180,10 @@ impl Supervisor<'_> {
             }
             libc::SIGTSTP => self.suspend(),
             libc::SIGCONT => self.resume(),
-            _ if self.role == Role::Init && signal.ends() => self.end(signal),
+            _ if self.is_init() && signal.ends() => self.end(signal),
             // Without a console of its own it shares our process group, and
             // the terminal has told it already.
-            _ if signal.from_kernel && self.console.is_none() && self.role == Role::Init => {}
+            _ if signal.from_kernel && self.console.is_none() && self.is_init() => {}
             number => self.process.signal(number),
         }
     }
@@ -191,19 +201,56 @@ impl Supervisor<'_> {
         self.request_stop(signal.number, signal.number);
     }
 
-    /// Asks init to stop by `signal`, for a reason that the exit status will
-    /// tell. Asked twice, or with no handler for it, it is killed.
+    fn is_init(&self) -> bool {
+        matches!(self.role, Role::Init(_))
+    }
+
+    /// Asks init to stop as its kind is stopped, else by `signal`, for a reason
+    /// that the exit status will tell. Asked twice, it is killed.
     fn request_stop(&mut self, reason: libc::c_int, signal: libc::c_int) {
-        if self.stop.is_some() || !self.catches(signal) {
+        let Role::Init(life) = self.role else {
+            return self.process.signal(signal);
+        };
+        if self.stop.is_some() {
             return self.kill(reason);
         }
-        let deadline = Some(Instant::now() + STOP_TIMEOUT);
+        let deadline = Some(Instant::now() + life.stop_timeout);
         self.stop = Some(Stop {
             signal: reason,
             deadline,
             forced: false,
         });
-        self.process.signal(signal);
+        let method = match life.stop_signal {
+            Some(signal) => Method::Signal(signal.number()),
+            None => stop::of(self.process.pid()).unwrap_or(Method::Signal(signal)),
+        };
+        match method {
+            Method::Signal(signal) => self.signal_or_kill(reason, signal),
+            Method::Command(command) => match stop::start(command, &self.process) {
+                Ok(stopper) => self.stopper = Some(stopper),
+                Err(_) => self.signal_or_kill(reason, reason),
+            },
+        }
+    }
+
+    /// The command that stops init has ended; one that failed has stopped
+    /// nothing.
+    fn stopper_ended(&mut self) {
+        let status = self.stopper.take().map(|stopper| stopper.wait());
+        let done = matches!(status, Some(Ok(WaitStatus::Exited(_, 0))));
+        if let (false, Some(stop)) = (done, self.stop) {
+            self.signal_or_kill(stop.signal, stop.signal);
+        }
+    }
+
+    /// Sends a signal that init handles; one that it does not handle would be
+    /// lost, so it is killed.
+    fn signal_or_kill(&mut self, reason: libc::c_int, signal: libc::c_int) {
+        if self.catches(signal) {
+            self.process.signal(signal)
+        } else {
+            self.kill(reason)
+        }
     }
 
     fn kill(&mut self, reason: libc::c_int) {
@@ -221,6 +268,10 @@ impl Supervisor<'_> {
     /// Whether init has a handler: the kernel drops any other signal to a PID 1
     /// but SIGKILL and SIGSTOP, pid_namespaces(7).
     fn catches(&self, signal: libc::c_int) -> bool {
+        // Our own init waits for all signals and passes them on.
+        if matches!(self.role, Role::Init(life) if life.under_init.is_some()) {
+            return true;
+        }
         let status = fs::read_to_string(format!("/proc/{}/status", self.process.pid()));
         let caught = status.ok().and_then(|status| {
             let mask = status
@@ -255,8 +306,8 @@ impl Supervisor<'_> {
                 Outcome::Killed(stop.signal)
             }
             // reboot(2) ends a PID 1 in this way, and nothing else can.
-            (WaitStatus::Signaled(_, Signal::SIGHUP, _), _, Role::Init) => Outcome::Reboot,
-            (WaitStatus::Signaled(_, Signal::SIGINT, _), _, Role::Init) => Outcome::Halt,
+            (WaitStatus::Signaled(_, Signal::SIGHUP, _), _, Role::Init(_)) => Outcome::Reboot,
+            (WaitStatus::Signaled(_, Signal::SIGINT, _), _, Role::Init(_)) => Outcome::Halt,
             (WaitStatus::Signaled(_, signal, _), ..) => Outcome::Killed(signal as i32),
             (WaitStatus::Exited(_, status), ..) => {
                 Outcome::Exited(u8::try_from(status).unwrap_or(1))

@@ -12,6 +12,7 @@ use std::os::fd::AsFd as _;
 
 use crate::error::{Error, Result, quoted};
 use crate::namespaces;
+use crate::process::Process;
 use crate::record::Record;
 use crate::sys::process;
 
@@ -81,6 +82,22 @@ impl Target {
             init,
             pidfd,
             namespaces,
+        })
+    }
+}
+
+impl Found {
+    /// The container of an init that is our own child.
+    pub(crate) fn of_child(init: &Process) -> Result<Found> {
+        let what = "enter our own container";
+        let pidfd = init
+            .pidfd()
+            .try_clone_to_owned()
+            .map_err(|error| Error::io(what, &error))?;
+        Ok(Found {
+            init: init.pid(),
+            pidfd,
+            namespaces: differing(init.pid(), what)?,
         })
     }
 }

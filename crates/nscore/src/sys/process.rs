@@ -152,8 +152,13 @@ pub(crate) fn streams() -> [BorrowedFd<'static>; 3] {
     [0, 1, 2].map(|stream| unsafe { BorrowedFd::borrow_raw(stream) })
 }
 
-/// Makes `fd` the standard stream `stream`, open across exec.
+/// Makes `fd` the descriptor `stream`, open across exec: one of the standard
+/// streams, or one that a program of ours expects.
 pub(crate) fn make_stream(fd: BorrowedFd, stream: RawFd) -> Sys<()> {
+    if fd.as_raw_fd() == stream {
+        // SAFETY: F_SETFD takes an int and frees nothing.
+        return cvt(unsafe { libc::fcntl(stream, libc::F_SETFD, 0) }.into()).map(drop);
+    }
     // SAFETY: the streams belong to the program that follows; nothing of ours
     // owns one.
     cvt(unsafe { libc::dup2(fd.as_raw_fd(), stream) }.into()).map(drop)
@@ -258,4 +263,49 @@ pub(crate) fn memfd(name: &CStr) -> Sys<OwnedFd> {
         Err(Errno::EINVAL) => create(flags),
         other => other,
     }
+}
+
+/// Waits for a signal of `set`: its number, and whether the kernel sent it.
+pub(crate) fn take_signal(set: &nix::sys::signal::SigSet) -> Option<(libc::c_int, bool)> {
+    // SAFETY: siginfo_t is plain data that the call fills in.
+    let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
+    // SAFETY: both pointers are to live values for the time of the call.
+    let signal = unsafe { libc::sigwaitinfo(set.as_ref(), &raw mut info) };
+    (signal > 0).then_some((signal, info.si_code == libc::SI_KERNEL))
+}
+
+/// Sends a signal to a child that has not been waited for.
+pub(crate) fn send(pid: libc::pid_t, signal: libc::c_int) {
+    // ESRCH alone is possible, and then there is nobody to tell.
+    // SAFETY: integers only.
+    unsafe { libc::kill(pid, signal) };
+}
+
+/// Waits for a child that has ended, if one has: its id and exit status, as
+/// 128+n for a signal.
+pub(crate) fn reap_any() -> Option<(libc::pid_t, libc::c_int)> {
+    let mut status = 0;
+    // SAFETY: the pointer is to an int for the time of the call.
+    let pid = unsafe { libc::waitpid(-1, &raw mut status, libc::WNOHANG | libc::__WALL) };
+    let number = if libc::WIFEXITED(status) {
+        libc::WEXITSTATUS(status)
+    } else {
+        128 + libc::WTERMSIG(status)
+    };
+    (pid > 0).then_some((pid, number))
+}
+
+/// Takes over a descriptor that the caller of this program left open; of a
+/// standard stream, a copy.
+pub(crate) fn take_inherited(fd: RawFd) -> Sys<OwnedFd> {
+    use std::os::fd::FromRawFd as _;
+    if let 0..=2 = fd {
+        // SAFETY: the call returns a new descriptor.
+        return unsafe { cvt_fd(libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 3).into()) };
+    }
+    // SAFETY: F_SETFD takes an int and frees nothing.
+    cvt(unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) }.into())?;
+    // SAFETY: it is open; that nobody else in this program owns it is what the
+    // caller says by naming it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }

@@ -1,0 +1,125 @@
+//! The init of `--init`: PID 1 that reaps orphans, passes signals to the one
+//! command it runs, and ends as that ends. It is this same program, executed
+//! afresh inside so that nothing of the caller's memory comes along.
+
+use std::ffi::{OsStr, OsString};
+use std::os::fd::{AsFd as _, OwnedFd, RawFd};
+
+use nix::errno::Errno;
+use nix::sched::CloneFlags;
+use nix::sys::signal::{SigSet, SigmaskHow, pthread_sigmask};
+use nix::unistd;
+
+use crate::exec::{self, Program};
+use crate::message::Report;
+use crate::sys::clone::{self, Fork};
+use crate::sys::process;
+
+/// The name by which this program knows that it is to be init.
+const NAME: &str = "nscore-init";
+
+/// The descriptor on which it reports that the command could not be run.
+pub(crate) const SOCKET: RawFd = 3;
+
+/// The arguments that start the init of `command`, which gets the terminal if
+/// there is a console.
+pub(crate) fn arguments(command: &[OsString], console: bool) -> Vec<OsString> {
+    let console = if console { "console" } else { "no-console" };
+    [NAME, console]
+        .iter()
+        .map(OsString::from)
+        .chain(command.iter().cloned())
+        .collect()
+}
+
+/// Does the work of init, and never returns, if this process was started as
+/// one by [`run`](crate::run). A program that uses [`Spec::init`](crate::Spec)
+/// calls this first thing in its main function.
+pub fn init_if_asked() {
+    let mut arguments = std::env::args_os();
+    if arguments.next().as_deref() != Some(OsStr::new(NAME)) {
+        return;
+    }
+    let console = arguments.next().is_some_and(|word| word == "console");
+    let command: Vec<OsString> = arguments.collect();
+    match process::take_inherited(SOCKET) {
+        Ok(socket) if !command.is_empty() => process::exit(serve(socket, console, &command)),
+        _ => process::exit(64),
+    }
+}
+
+/// Runs the command and serves until it has ended; returns our exit status.
+#[allow(unsafe_code)]
+fn serve(socket: OwnedFd, console: bool, command: &[OsString]) -> libc::c_int {
+    process::rename(c"init");
+    let path = OsStr::new(exec::PATH);
+    let Ok(program) = Program::new(command, &exec::callers_environment(), path) else {
+        return 126;
+    };
+    // All signals wait until we take them.
+    let all = SigSet::all();
+    if pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&all), None).is_err() {
+        return 126;
+    }
+    // SAFETY: this process has one thread.
+    match unsafe { clone::fork(CloneFlags::empty(), libc::SIGCHLD) } {
+        Ok(Fork::Child) => become_command(&program, &socket, console),
+        Ok(Fork::Parent { pid, .. }) => {
+            drop(socket);
+            reap(pid, &all)
+        }
+        Err(_) => 126,
+    }
+}
+
+fn become_command(program: &Program, socket: &OwnedFd, console: bool) -> ! {
+    let prepared = || {
+        process::close_at_exec()?;
+        if console {
+            // A group of its own in the terminal's foreground: keys that
+            // signal reach the command, and not us to be passed on again.
+            unistd::setpgid(unistd::Pid::from_raw(0), unistd::Pid::from_raw(0))?;
+            let terminal = nix::fcntl::open(
+                c"/dev/console",
+                nix::fcntl::OFlag::O_RDWR | nix::fcntl::OFlag::O_CLOEXEC,
+                nix::sys::stat::Mode::empty(),
+            )?;
+            unistd::tcsetpgrp(&terminal, unistd::getpid())?;
+        }
+        process::reset_signals()
+    };
+    let failure = match prepared() {
+        Ok(()) => program.exec(),
+        Err(errno) => exec::Failure::new(errno, 0),
+    };
+    let missing = failure.errno == Errno::ENOENT;
+    // The supervisor's end is our end, so somebody reads this.
+    let _ = Report::Exec {
+        action: usize::MAX,
+        failure,
+    }
+    .send(socket.as_fd(), &[]);
+    process::exit(if missing { 127 } else { 126 })
+}
+
+/// Waits for signals and passes them on, and for children, until `command` has
+/// ended.
+fn reap(command: libc::pid_t, all: &SigSet) -> libc::c_int {
+    loop {
+        let Some((signal, from_kernel)) = process::take_signal(all) else {
+            continue;
+        };
+        if signal != libc::SIGCHLD {
+            // The kernel's own are keys, which the command's group has had.
+            if !from_kernel {
+                process::send(command, signal);
+            }
+            continue;
+        }
+        while let Some((pid, status)) = process::reap_any() {
+            if pid == command {
+                return status;
+            }
+        }
+    }
+}
