@@ -7,7 +7,7 @@ use std::fmt;
 use crate::exec::Program;
 use crate::hint::Op;
 use crate::sys::mount::FileSystem;
-use crate::sys::tty::{Termios, WindowSize};
+use crate::sys::tty::Look;
 
 /// A directory that the child holds open while it builds the root.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,10 +94,7 @@ pub(crate) enum Action {
     /// Make a mounted place read-only.
     ReadOnly(Place),
     /// Make a pseudo-terminal and show it as /dev/console.
-    MakeConsole {
-        settings: Option<Termios>,
-        size: Option<WindowSize>,
-    },
+    MakeConsole(Look),
     /// Bring lo up.
     LoopbackUp,
     /// Run the helper of `-i` and wait for it.
@@ -172,7 +169,7 @@ impl fmt::Display for Action {
             }
             Action::Link { at, target } => write!(f, "link {at} to {}", name(target)),
             Action::ReadOnly(place) => write!(f, "make {} read-only", place.path()),
-            Action::MakeConsole { .. } => write!(f, "create pseudo-terminal on /dev/console"),
+            Action::MakeConsole(_) => write!(f, "create pseudo-terminal on /dev/console"),
             Action::LoopbackUp => write!(f, "bring up lo"),
             Action::RunInside(program) => write!(f, "run inside helper {program}"),
             Action::Pivot => write!(f, "pivot to the new root"),

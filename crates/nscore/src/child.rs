@@ -23,7 +23,7 @@ use crate::init;
 use crate::message::{Go, Report};
 use crate::namespaces::NEWTIME;
 use crate::sys::clone::{self, Fork};
-use crate::sys::tty::{self, Termios, WindowSize};
+use crate::sys::tty::{self, Look};
 use crate::sys::{Sys, mount, path, process};
 
 /// The name of processes of ours that are not the supervisor.
@@ -149,7 +149,7 @@ impl Child<'_> {
             }
             Action::Link { at, target } => unistd::symlinkat(*target, self.place(at.0)?, at.1)?,
             Action::ReadOnly(place) => mount::set_read_only(self.place(*place)?, c"")?,
-            Action::MakeConsole { settings, size } => self.make_console(*settings, *size)?,
+            Action::MakeConsole(look) => self.make_console(look)?,
             Action::LoopbackUp => process::loopback_up()?,
             Action::RunInside(program) => self.run_inside(program)?,
             Action::Pivot => {
@@ -179,18 +179,12 @@ impl Child<'_> {
 
     /// The first pseudo-terminal of the container's own devpts. A pseudo-
     /// terminal of the host's could neither be shown here nor be owned.
-    fn make_console(&mut self, settings: Option<Termios>, size: Option<WindowSize>) -> Sys<()> {
+    fn make_console(&mut self, look: &Look) -> Sys<()> {
         let flags = OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
         let pts = self.place(Place::Pts)?;
         let master = nix::fcntl::openat(pts, c"ptmx", flags, Mode::empty())?;
         let slave = tty::open_slave(&master)?;
-        match settings {
-            Some(settings) => settings.apply(&slave)?,
-            None => Termios::of(&slave)?.console().plain().apply(&slave)?,
-        }
-        if let Some(size) = size {
-            tty::set_window_size(&slave, size)?;
-        }
+        look.apply(&slave)?;
         let dev = self.place(Place::Dev)?;
         path::make_file(dev, c"console")?;
         mount::bind_console(dev)?;

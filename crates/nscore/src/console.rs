@@ -53,6 +53,8 @@ pub(crate) struct Console {
     slave: Option<OwnedFd>,
     /// Standard input, where that is a terminal.
     keyboard: Option<BorrowedFd<'static>>,
+    /// Only we write to the keyboard's terminal.
+    alone: bool,
     /// The keyboard's settings while they are raw.
     saved: Option<Termios>,
     screen: Screen,
@@ -77,6 +79,7 @@ impl Console {
             master,
             slave: Some(slave),
             keyboard: streams[0].then_some(stdin),
+            alone: streams[1],
             saved: None,
             screen: Screen::new(screen),
             typed: Buffer::new(),
@@ -98,7 +101,12 @@ impl Console {
             remember(Some(settings));
             self.saved = Some(settings);
             // A terminal that hung up needs no mode.
-            let _ = settings.raw().apply(keyboard);
+            let raw = if self.alone {
+                settings.raw()
+            } else {
+                settings.raw_input()
+            };
+            let _ = raw.apply(keyboard);
         }
     }
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::error::{Error, Result};
 use crate::idmap::{self, Account, IdMap, Kind};
 use crate::sys::process;
-use crate::sys::tty::{self, Termios, WindowSize};
+use crate::sys::tty::{self, Look, Termios};
 
 /// The caller as user, or as group.
 #[derive(Debug, Clone)]
@@ -52,8 +52,8 @@ pub struct Host {
     pub(crate) newgidmap: Option<PathBuf>,
     /// Which of standard input, output and error is a terminal.
     pub(crate) terminals: [bool; 3],
-    /// Settings and size of the first of them.
-    pub(crate) terminal: Option<(Termios, WindowSize)>,
+    /// How a terminal in their place is to look.
+    pub(crate) look: Look,
     /// The owner of the caller's cgroup v2, where there is one to be seen.
     pub(crate) cgroup_owner: Option<u32>,
     /// The directories of /sys that a container on the host's network is shown.
@@ -107,7 +107,6 @@ impl Host {
         }
         let streams = process::streams();
         let terminals = streams.map(tty::is_terminal);
-        let terminal = streams.into_iter().find_map(tty::settings);
         let sys = SYS
             .into_iter()
             .filter(|dir| Path::new("/sys").join(dir).is_dir())
@@ -118,7 +117,7 @@ impl Host {
             newuidmap,
             newgidmap,
             terminals,
-            terminal,
+            look: look(terminals),
             cgroup_owner: cgroup_owner(),
             sys,
         })
@@ -139,6 +138,24 @@ impl Host {
         Some(format!(
             "warning: only your own {ids} can be mapped: {reasons}"
         ))
+    }
+}
+
+/// The caller's terminal passes keys through and leaves the rest to the one
+/// inside, where it is for the container alone. Where others write to it as
+/// well (a pipe's reader, say), it goes on processing what is written.
+fn look([stdin, stdout, _]: [bool; 3]) -> Look {
+    let streams = process::streams();
+    let keyboard = streams[0];
+    // In the background its settings are somebody else's at this moment.
+    let ours = stdin && tty::in_foreground(keyboard);
+    Look {
+        settings: ours.then(|| Termios::of(keyboard).ok()).flatten(),
+        size: streams
+            .into_iter()
+            .find_map(|stream| tty::window_size(stream).ok()),
+        echo: stdin,
+        process_output: stdin && stdout,
     }
 }
 

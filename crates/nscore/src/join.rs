@@ -24,7 +24,7 @@ use crate::process::Process;
 use crate::signals::Signals;
 use crate::supervise::{self, Outcome, Role};
 use crate::sys::clone::{self, Fork};
-use crate::sys::tty::{self, Termios, WindowSize};
+use crate::sys::tty::{self, Look};
 use crate::sys::{Sys, process};
 use crate::target::{Found, Target};
 
@@ -45,7 +45,7 @@ struct Entry {
     drop_groups: bool,
     root: bool,
     terminals: [bool; 3],
-    terminal: Option<(Termios, WindowSize)>,
+    look: Option<Look>,
 }
 
 /// The steps that can fail inside, in their order.
@@ -78,7 +78,7 @@ impl Join {
             program: Program::new(&command, &exec::callers_environment(), &path)?,
             root: host.user.privileged,
             terminals: host.terminals,
-            terminal: host.terminal,
+            look: host.terminals.contains(&true).then_some(host.look),
         }
         .run()
     }
@@ -93,7 +93,7 @@ pub(crate) fn run_inside(init: &Process, command: &[OsString]) -> Result<u8> {
         program: Program::new(command, &plan::environment(), OsStr::new(exec::PATH))?,
         root: nix::unistd::geteuid().is_root(),
         terminals: [false; 3],
-        terminal: None,
+        look: None,
     };
     entry.run().map(Outcome::status)
 }
@@ -186,11 +186,12 @@ fn command(entry: &Entry, socket: BorrowedFd) -> Step {
     process::die_with_parent().map_err(at(4))?;
     // The caller's terminal must not be within reach as /dev/tty.
     unistd::setsid().map_err(at(5))?;
-    let sent = if entry.terminals.contains(&true) {
-        let (master, slave) = open_terminal(entry).map_err(at(5))?;
-        Report::Running.send(socket, &[master.as_fd(), slave.as_fd()])
-    } else {
-        Report::Running.send(socket, &[])
+    let sent = match &entry.look {
+        Some(look) => {
+            let (master, slave) = open_terminal(look, entry.terminals).map_err(at(5))?;
+            Report::Running.send(socket, &[master.as_fd(), slave.as_fd()])
+        }
+        None => Report::Running.send(socket, &[]),
     };
     sent.map_err(at(6))?;
     process::reset_signals().map_err(at(6))?;
@@ -203,7 +204,7 @@ fn command(entry: &Entry, socket: BorrowedFd) -> Step {
 /// A pseudo-terminal of the container's own devpts, as controlling terminal and
 /// in place of each standard stream that is a terminal. What lies at the path
 /// is the container's, so it is checked before it is used.
-fn open_terminal(entry: &Entry) -> Sys<(OwnedFd, OwnedFd)> {
+fn open_terminal(look: &Look, streams: [bool; 3]) -> Sys<(OwnedFd, OwnedFd)> {
     let flags =
         OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
     let master = nix::fcntl::open(c"/dev/pts/ptmx", flags, Mode::empty())?;
@@ -212,15 +213,9 @@ fn open_terminal(entry: &Entry) -> Sys<(OwnedFd, OwnedFd)> {
         return Err(Errno::ENOTTY);
     }
     let slave = tty::open_slave(&master)?;
-    match entry.terminal.filter(|_| entry.terminals[0]) {
-        Some((settings, _)) => settings.apply(&slave)?,
-        None => Termios::of(&slave)?.plain().apply(&slave)?,
-    }
-    if let Some((_, size)) = entry.terminal {
-        tty::set_window_size(&slave, size)?;
-    }
+    look.apply(&slave)?;
     tty::set_controlling(&slave)?;
-    for (stream, terminal) in (0..).zip(entry.terminals) {
+    for (stream, terminal) in (0..).zip(streams) {
         if terminal {
             process::make_stream(slave.as_fd(), stream)?;
         }

@@ -184,19 +184,8 @@ fn actions(
     ];
     actions.extend(rootfs::root(exec::c_string(known.as_os_str())?));
     actions.extend(rootfs::dev(maps.group.map.has_inside(5)));
-    if let Some(streams) = console {
-        // With a terminal of the caller's in raw mode the container's does all
-        // the work; without one, whatever shows its output does its own.
-        let settings = host.terminal.map(|(settings, _)| settings.console());
-        let settings = if streams[0] {
-            settings
-        } else {
-            settings.map(|s| s.plain())
-        };
-        actions.push(Action::MakeConsole {
-            settings,
-            size: host.terminal.map(|(_, size)| size),
-        });
+    if console.is_some() {
+        actions.push(Action::MakeConsole(host.look));
     }
     if let Some(text) = &spec.inside {
         actions.push(Action::RunInside(Program::shell(text, &[])?));

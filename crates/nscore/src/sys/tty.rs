@@ -54,31 +54,56 @@ impl Termios {
         self
     }
 
-    /// A console's input: UTF-8, and no signal from a line break.
+    /// The same, but what is written is still processed as it was.
     #[must_use]
-    pub(crate) fn console(mut self) -> Termios {
-        self.0.c_iflag |= libc::IGNBRK | libc::IUTF8;
-        self
+    pub(crate) fn raw_input(self) -> Termios {
+        let output = self.0.c_oflag;
+        let mut raw = self.raw();
+        raw.0.c_oflag = output;
+        raw
     }
+}
 
-    /// Nothing typed is echoed and nothing written is rewritten: what a log or
-    /// a terminal that does its own rewriting wants.
-    #[must_use]
-    pub(crate) fn plain(mut self) -> Termios {
-        self.0.c_oflag &= !libc::OPOST;
-        self.0.c_lflag &= !(libc::ECHO | libc::ECHONL);
-        self
+/// How a new pseudo-terminal starts out.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Look {
+    /// The settings of the caller's terminal, to begin with; else the kernel's.
+    pub(crate) settings: Option<Termios>,
+    /// The size of the caller's terminal.
+    pub(crate) size: Option<WindowSize>,
+    /// Somebody types here and wants to see it.
+    pub(crate) echo: bool,
+    /// Line ends become the terminal's; not for a log, nor for a terminal that
+    /// does that itself.
+    pub(crate) process_output: bool,
+}
+
+impl Look {
+    /// Makes the new terminal look so.
+    pub(crate) fn apply(&self, slave: impl AsFd) -> Sys<()> {
+        let mut termios = match self.settings {
+            Some(settings) => settings,
+            None => Termios::of(&slave)?,
+        };
+        // UTF-8, and no signal from a line break.
+        termios.0.c_iflag |= libc::IGNBRK | libc::IUTF8;
+        if !self.echo {
+            termios.0.c_lflag &= !(libc::ECHO | libc::ECHONL);
+        }
+        if !self.process_output {
+            termios.0.c_oflag &= !libc::OPOST;
+        }
+        termios.apply(&slave)?;
+        match self.size {
+            Some(size) => set_window_size(&slave, size),
+            None => Ok(()),
+        }
     }
 }
 
 /// Whether the descriptor is a terminal.
 pub(crate) fn is_terminal(fd: BorrowedFd) -> bool {
     Termios::of(fd).is_ok()
-}
-
-/// Settings and size, for a terminal.
-pub(crate) fn settings(fd: BorrowedFd) -> Option<(Termios, WindowSize)> {
-    Some((Termios::of(fd).ok()?, window_size(fd).ok()?))
 }
 
 /// TIOCGWINSZ
