@@ -128,13 +128,16 @@ impl Child<'_> {
                 keep,
                 optional,
             } => {
-                let again = || path::open_dir(self.place(at.0)?, at.1);
-                let mounted =
-                    again().and_then(|target| mount::mount_new(fs, target.as_fd(), again));
-                match (mounted, keep) {
-                    (Ok(root), Some(place)) => self.keep(*place, root),
-                    (Err(errno), _) if !optional => return Err(errno.into()),
-                    _ => {}
+                let open = || path::open_dir(self.place(at.0)?, at.1);
+                match keep {
+                    Some(place) => {
+                        let root = mount::mount_new(fs, open()?.as_fd(), open)?;
+                        self.keep(*place, root);
+                    }
+                    None => match open().and_then(|target| mount::mount(fs, target.as_fd())) {
+                        Err(errno) if !optional => return Err(errno.into()),
+                        _ => {}
+                    },
                 }
             }
             Action::Bind { source, at, kind } => {
@@ -187,7 +190,7 @@ impl Child<'_> {
         look.apply(&slave)?;
         let dev = self.place(Place::Dev)?;
         path::make_file(dev, c"console")?;
-        mount::bind_console(dev)?;
+        mount::bind(c"pts/0", dev, c"console", false)?;
         self.console = Some((master, slave));
         Ok(())
     }

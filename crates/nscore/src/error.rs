@@ -70,26 +70,6 @@ impl Error {
         }
     }
 
-    /// For another process of ours: see `from_bytes`.
-    pub(crate) fn to_bytes(&self) -> Vec<u8> {
-        let hint = self.hint.as_deref().unwrap_or_default();
-        [&self.what, "\0", &self.reason, "\0", hint]
-            .concat()
-            .into_bytes()
-    }
-
-    /// An error that another process of ours met.
-    pub(crate) fn from_bytes(bytes: &[u8]) -> Error {
-        let text = String::from_utf8_lossy(bytes);
-        let mut parts = text.split('\0');
-        let mut part = || parts.next().unwrap_or_default();
-        let error = Error::new(part(), part());
-        match part() {
-            "" => error,
-            hint => error.with_hint(hint),
-        }
-    }
-
     /// The same error with this advice.
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Error {

@@ -2,14 +2,10 @@
 //! terminal, the same environment.
 
 use std::ffi::OsString;
-use std::io::{Read as _, Write as _};
-use std::os::fd::{AsFd as _, OwnedFd};
 
-use nix::fcntl::OFlag;
 use nix::sched::{CloneFlags, unshare};
 use nix::unistd;
 
-use crate::child::NAME;
 use crate::error::{Error, Result};
 use crate::exec::{self, Program};
 use crate::hint::Op;
@@ -18,8 +14,7 @@ use crate::idmap::{MapSpec, MapWriter};
 use crate::launch::setgroups_allowed;
 use crate::plan::{self, Maps};
 use crate::process::Process;
-use crate::sys::clone::{self, Fork};
-use crate::sys::{mount, process};
+use crate::sys::{clone, mount, process};
 
 /// A command to run as root of a new user namespace.
 #[derive(Debug, Clone, Default)]
@@ -48,87 +43,29 @@ impl Pseudo {
         if let Some(warning) = plan::single_id(&self.uid_map, &self.gid_map, host) {
             warn(&warning);
         }
-        let mut namespaces = CloneFlags::CLONE_NEWUSER;
-        if self.mount {
-            namespaces |= CloneFlags::CLONE_NEWNS;
-        }
-        let create = || {
-            unshare(namespaces)
-                .map_err(|errno| Error::system(Op::Namespaces, "create namespaces", errno))
-        };
+        let failed = |errno| Error::system(Op::Namespaces, "create namespaces", errno);
+        let pid = unistd::getpid().as_raw();
         let own_ids = |writer: &MapWriter| !matches!(writer, MapWriter::Helper(_));
         if !host.user.privileged && own_ids(&maps.user.writer) && own_ids(&maps.group.writer) {
-            create()?;
-            maps.write(unistd::getpid().as_raw())?;
+            unshare(CloneFlags::CLONE_NEWUSER).map_err(failed)?;
+            maps.write(pid)?;
         } else {
-            let writer = Writer::start(&maps)?;
-            create()?;
-            writer.finish()?;
+            // Once inside we have no right to write the maps that let us in, so
+            // another process makes the namespace.
+            let (holder, pidfd) = clone::hold_user_namespace().map_err(failed)?;
+            let holder = Process::new(holder, pidfd);
+            maps.write(holder.pid())?;
+            process::join(holder.pidfd(), CloneFlags::CLONE_NEWUSER).map_err(failed)?;
         }
-        let drop_groups = setgroups_allowed(unistd::getpid().as_raw())?;
+        let drop_groups = setgroups_allowed(pid)?;
         process::become_root(drop_groups)
             .map_err(|errno| Error::errno("become root of the user namespace", errno))?;
         if self.mount {
+            unshare(CloneFlags::CLONE_NEWNS).map_err(failed)?;
             mount::make_private()
                 .map_err(|errno| Error::errno("separate mounts from the host's", errno))?;
         }
         process::default_sigpipe();
         Err(program.explain(&program.exec()))
-    }
-}
-
-/// A process that stays in the old user namespace, where it has the right to
-/// write our maps once we are in the new one.
-struct Writer {
-    process: Process,
-    go: OwnedFd,
-    answer: OwnedFd,
-}
-
-impl Writer {
-    #[allow(unsafe_code)]
-    fn start(maps: &Maps) -> Result<Writer> {
-        let failed = |errno| Error::errno("start the map writer", errno);
-        let (go, ours) = unistd::pipe2(OFlag::O_CLOEXEC).map_err(failed)?;
-        let (answer, theirs) = unistd::pipe2(OFlag::O_CLOEXEC).map_err(failed)?;
-        let target = unistd::getpid().as_raw();
-        // SAFETY: user namespaces are for processes of one thread alone, so
-        // there is no lock that another thread could hold, and the child may
-        // allocate.
-        match unsafe { clone::fork(CloneFlags::empty(), libc::SIGCHLD) }.map_err(failed)? {
-            Fork::Child => {
-                process::rename(NAME);
-                drop(ours);
-                // End of file: the other end died, and needs no maps.
-                if unistd::read(go.as_fd(), &mut [0]) == Ok(1)
-                    && let Err(error) = maps.write(target)
-                {
-                    // A reader that died needs no answer.
-                    let _ = std::fs::File::from(theirs).write_all(&error.to_bytes());
-                }
-                process::exit(0)
-            }
-            Fork::Parent { pid, pidfd } => Ok(Writer {
-                process: Process::new(pid, pidfd),
-                go: ours,
-                answer,
-            }),
-        }
-    }
-
-    /// Says that the namespace exists and waits for its maps.
-    fn finish(self) -> Result<()> {
-        let failed = |errno| Error::errno("write the maps", errno);
-        unistd::write(&self.go, &[0]).map_err(failed)?;
-        self.process.wait().map_err(failed)?;
-        let mut answer = Vec::new();
-        std::fs::File::from(self.answer)
-            .read_to_end(&mut answer)
-            .map_err(|error| Error::io("write the maps", &error))?;
-        if answer.is_empty() {
-            Ok(())
-        } else {
-            Err(Error::from_bytes(&answer))
-        }
     }
 }

@@ -56,3 +56,49 @@ pub(crate) unsafe fn fork(flags: CloneFlags, signal: libc::c_int) -> Sys<Fork> {
         }
     }
 }
+
+/// Makes a process in a new user namespace that holds it and does nothing. It
+/// shares our memory, because a copy would be all of its cost, and ends with
+/// us. Its stack is never given back: an exec follows.
+pub(crate) fn hold_user_namespace() -> Sys<(libc::pid_t, OwnedFd)> {
+    /// Three system calls need little.
+    const STACK: usize = 16 * 1024;
+    extern "C" fn hold(parent: *mut libc::c_void) -> libc::c_int {
+        if super::process::die_with_parent().is_err()
+            || nix::unistd::getppid().as_raw() as usize != parent.addr()
+        {
+            return 1;
+        }
+        loop {
+            // SAFETY: no arguments.
+            unsafe { libc::pause() };
+        }
+    }
+    let mut pidfd: libc::c_int = -1;
+    let parent = nix::unistd::getpid().as_raw() as usize;
+    let top = Box::leak(vec![0_u128; STACK / 16].into_boxed_slice())
+        .as_mut_ptr_range()
+        .end;
+    let flags = libc::CLONE_NEWUSER | libc::CLONE_VM | libc::CLONE_PIDFD | libc::SIGCHLD;
+    // SAFETY: the stack is the child's alone, aligned, and lives for ever. The
+    // child touches no memory but that; it shares our errno, which is written
+    // only where it gives up, and which we read only after a failure of ours.
+    let pid = super::cvt(
+        unsafe {
+            libc::clone(
+                hold,
+                top.cast(),
+                flags,
+                std::ptr::without_provenance_mut(parent),
+                &raw mut pidfd,
+            )
+        }
+        .into(),
+    )?;
+    // SAFETY: with CLONE_PIDFD the kernel stored a new descriptor of ours there.
+    let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
+    Ok((
+        libc::pid_t::try_from(pid).map_err(|_| Errno::ERANGE)?,
+        pidfd,
+    ))
+}

@@ -39,8 +39,7 @@ pub(crate) fn mount_new(
     match new_mount(fs) {
         Ok(mount) => move_mount(mount.as_fd(), at, EMPTY).map(|()| mount),
         Err(Errno::ENOSYS) => {
-            unistd::fchdir(at)?;
-            nix::mount::mount(Some(fs.kind), c".", Some(fs.kind), fs.flags, Some(fs.data))?;
+            mount(fs, at)?;
             let root = again()?;
             let (below, above) = (nix::sys::stat::fstat(at)?, nix::sys::stat::fstat(&root)?);
             if below.st_dev == above.st_dev {
@@ -155,28 +154,22 @@ pub(crate) fn move_mount(mount: BorrowedFd, dir: BorrowedFd, path: &CStr) -> Sys
     .map(drop)
 }
 
-/// Shows the file or directory `source` at `name` of `dir`.
-pub(crate) fn bind(source: &CStr, dir: BorrowedFd, name: &CStr, recursive: bool) -> Sys<()> {
-    match open_tree(AT_FDCWD, source, recursive) {
-        Ok(tree) => move_mount(tree.as_fd(), dir, name),
-        Err(Errno::ENOSYS) => {
-            unistd::fchdir(dir)?;
-            let flags = if recursive {
-                MsFlags::MS_BIND | MsFlags::MS_REC
-            } else {
-                MsFlags::MS_BIND
-            };
-            nix::mount::mount(Some(source), name, None::<&CStr>, flags, None::<&CStr>)
-        }
-        Err(errno) => Err(errno),
-    }
+/// Mounts `fs` on the directory `at`.
+pub(crate) fn mount(fs: &FileSystem, at: BorrowedFd) -> Sys<()> {
+    unistd::fchdir(at)?;
+    nix::mount::mount(Some(fs.kind), c".", Some(fs.kind), fs.flags, Some(fs.data))
 }
 
-/// Shows the device `pts/0` below `dir` at `console` there: the container's
-/// first pseudo-terminal.
-pub(crate) fn bind_console(dir: BorrowedFd) -> Sys<()> {
+/// Shows the file or directory `source` at `name` of `dir`, which is ours: a
+/// link there would be followed.
+pub(crate) fn bind(source: &CStr, dir: BorrowedFd, name: &CStr, recursive: bool) -> Sys<()> {
     unistd::fchdir(dir)?;
-    bind(c"pts/0", dir, c"console", false)
+    let flags = if recursive {
+        MsFlags::MS_BIND | MsFlags::MS_REC
+    } else {
+        MsFlags::MS_BIND
+    };
+    nix::mount::mount(Some(source), name, None::<&CStr>, flags, None::<&CStr>)
 }
 
 /// Makes the mount at `name` of `dir` read-only, with all below it. Without

@@ -5,7 +5,7 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::fcntl::{self, OFlag};
-use nix::sys::stat::{self, Mode};
+use nix::sys::stat::{self, Mode, SFlag};
 
 use super::Sys;
 
@@ -29,6 +29,5 @@ pub(crate) fn make_dir(dir: BorrowedFd, name: &CStr, mode: Mode) -> Sys<()> {
 
 /// Makes an empty file, a mount point for another.
 pub(crate) fn make_file(dir: BorrowedFd, name: &CStr) -> Sys<()> {
-    let flags = OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-    fcntl::openat(dir, name, flags, Mode::from_bits_retain(0o600)).map(drop)
+    stat::mknodat(dir, name, SFlag::S_IFREG, Mode::from_bits_retain(0o600), 0)
 }
