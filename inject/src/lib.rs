@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 
 use clap::Parser;
-use nscore::{Error, Host, Join, Target};
+use nscore::{Error, Join, Target};
 
 /// Run a command inside a running container
 ///
@@ -40,5 +40,5 @@ pub fn run(args: Args) -> anyhow::Result<u8> {
         target,
         command: operands.collect(),
     };
-    Ok(request.run(&Host::probe()?)?.status())
+    Ok(request.run()?.status())
 }

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 
 use clap::Parser;
-use nscore::{Host, MapSpec, Pseudo};
+use nscore::{Caller, MapSpec, Pseudo};
 
 /// Run a command as root in a user namespace mapped to the caller
 ///
@@ -58,6 +58,6 @@ pub fn run(args: Args) -> anyhow::Result<u8> {
         gid_map: args.gid_map,
         mount: args.mount,
     };
-    request.exec(&Host::probe()?, |warning| eprintln!("pseudo: {warning}"))?;
+    request.exec(&Caller::probe()?, |warning| eprintln!("pseudo: {warning}"))?;
     unreachable!("exec returned without an error")
 }

@@ -11,12 +11,13 @@ use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 use nix::sys::stat::Mode;
 use nix::unistd;
 
+use crate::caller;
 use crate::child::NAME;
 use crate::console::Console;
 use crate::error::{Error, Result};
 use crate::exec::{self, Program};
 use crate::hint::Op;
-use crate::host::Host;
+use crate::host::Terminals;
 use crate::launch::setgroups_allowed;
 use crate::message::Report;
 use crate::plan;
@@ -65,7 +66,9 @@ impl Join {
     ///
     /// # Errors
     /// Whatever keeps the command from running inside. It never runs outside.
-    pub fn run(&self, host: &Host) -> Result<Outcome> {
+    pub fn run(&self) -> Result<Outcome> {
+        caller::refuse_setuid()?;
+        let terminals = Terminals::probe();
         let found = self.target.find()?;
         let command = exec::command_or_shell(&self.command);
         // An ordinary user's PATH may lack what container root expects of its.
@@ -76,9 +79,9 @@ impl Join {
             drop_groups: setgroups_allowed(found.init)?,
             found,
             program: Program::new(&command, &exec::callers_environment(), &path)?,
-            root: host.user.privileged,
-            terminals: host.terminals,
-            look: host.terminals.contains(&true).then_some(host.look),
+            root: nix::unistd::geteuid().is_root(),
+            terminals: terminals.streams,
+            look: terminals.any().then_some(terminals.look),
         }
         .run()
     }

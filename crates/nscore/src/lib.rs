@@ -27,6 +27,7 @@
 //! Linux 5.10 and newer. See user_namespaces(7) for the ideas underneath.
 
 mod action;
+mod caller;
 mod child;
 mod console;
 mod error;
@@ -53,6 +54,7 @@ mod supervise;
 mod sys;
 mod target;
 
+pub use caller::Caller;
 pub use error::{Error, Result};
 pub use host::Host;
 pub use idmap::{Extent, IdMap, MapSpec};

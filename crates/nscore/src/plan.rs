@@ -11,6 +11,7 @@ use std::time::Duration;
 use nix::sched::CloneFlags;
 
 use crate::action::Action;
+use crate::caller::Caller;
 use crate::error::{Error, Result, quoted};
 use crate::exec::{self, Program};
 use crate::host::Host;
@@ -61,9 +62,9 @@ pub(crate) struct Maps {
 
 impl Maps {
     /// Decides both maps and who writes them.
-    pub(crate) fn new(uid: &MapSpec, gid: &MapSpec, host: &Host) -> Result<Maps> {
-        let user = idmap::resolve(uid, Kind::User, &host.user)?;
-        let group = idmap::resolve(gid, Kind::Group, &host.group)?;
+    pub(crate) fn new(uid: &MapSpec, gid: &MapSpec, caller: &Caller) -> Result<Maps> {
+        let user = idmap::resolve(uid, Kind::User, &caller.user)?;
+        let group = idmap::resolve(gid, Kind::Group, &caller.group)?;
         for (map, kind) in [(&user, Kind::User), (&group, Kind::Group)] {
             if !map.has_inside(0) {
                 return Err(Error::usage(
@@ -80,14 +81,14 @@ impl Maps {
             Some(path) => MapWriter::Helper(path.clone()),
             None => MapWriter::Direct,
         };
-        let (uid, gid) = (&host.user, &host.group);
+        let (uid, gid) = (&caller.user, &caller.group);
         Ok(Maps {
             user: MapPlan {
                 kind: Kind::User,
                 writer: writer(
                     own(&user, uid.id),
                     uid.privileged,
-                    &host.newuidmap,
+                    &caller.newuidmap,
                     MapWriter::Direct,
                 ),
                 map: user,
@@ -97,7 +98,7 @@ impl Maps {
                 writer: writer(
                     own(&group, gid.id),
                     gid.privileged,
-                    &host.newgidmap,
+                    &caller.newgidmap,
                     MapWriter::DirectWithoutGroups,
                 ),
                 map: group,
@@ -121,8 +122,8 @@ impl Plan {
     /// What cannot be had here, or makes no sense.
     pub fn new(spec: &Spec, host: &Host) -> Result<Plan> {
         spec.check()?;
-        let maps = Maps::new(&spec.uid_map, &spec.gid_map, host)?;
-        let console = spec.console.then_some(host.terminals);
+        let maps = Maps::new(&spec.uid_map, &spec.gid_map, &host.caller)?;
+        let console = spec.console.then_some(host.terminals.streams);
         let mut namespaces = CloneFlags::CLONE_NEWUSER
             | CloneFlags::CLONE_NEWNS
             | CloneFlags::CLONE_NEWPID
@@ -185,7 +186,7 @@ fn actions(
     actions.extend(rootfs::root(exec::c_string(known.as_os_str())?));
     actions.extend(rootfs::dev(maps.group.map.has_inside(5)));
     if console.is_some() {
-        actions.push(Action::MakeConsole(host.look));
+        actions.push(Action::MakeConsole(host.terminals.look));
     }
     if let Some(text) = &spec.inside {
         actions.push(Action::RunInside(Program::shell(text, &[])?));
@@ -240,15 +241,15 @@ pub(crate) fn environment() -> Vec<(OsString, OsString)> {
 }
 
 fn warnings(spec: &Spec, host: &Host) -> Vec<String> {
-    single_id(&spec.uid_map, &spec.gid_map, host)
+    single_id(&spec.uid_map, &spec.gid_map, &host.caller)
         .into_iter()
         .collect()
 }
 
 /// A single id is worth a warning unless that is what was asked for.
-pub(crate) fn single_id(uid: &MapSpec, gid: &MapSpec, host: &Host) -> Option<String> {
+pub(crate) fn single_id(uid: &MapSpec, gid: &MapSpec, caller: &Caller) -> Option<String> {
     if [uid, gid].contains(&&MapSpec::Auto) {
-        host.single_id_warning()
+        caller.single_id_warning()
     } else {
         None
     }

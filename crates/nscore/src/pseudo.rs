@@ -6,10 +6,10 @@ use std::ffi::OsString;
 use nix::sched::{CloneFlags, unshare};
 use nix::unistd;
 
+use crate::caller::Caller;
 use crate::error::{Error, Result};
 use crate::exec::{self, Program};
 use crate::hint::Op;
-use crate::host::Host;
 use crate::idmap::{MapSpec, MapWriter};
 use crate::launch::setgroups_allowed;
 use crate::plan::{self, Maps};
@@ -35,18 +35,18 @@ impl Pseudo {
     ///
     /// # Errors
     /// Whatever keeps the command from running; it returns for no other reason.
-    pub fn exec(&self, host: &Host, warn: impl Fn(&str)) -> Result<std::convert::Infallible> {
-        let maps = Maps::new(&self.uid_map, &self.gid_map, host)?;
+    pub fn exec(&self, caller: &Caller, warn: impl Fn(&str)) -> Result<std::convert::Infallible> {
+        let maps = Maps::new(&self.uid_map, &self.gid_map, caller)?;
         let command = exec::command_or_shell(&self.command);
         let path = std::env::var_os("PATH").unwrap_or_else(|| exec::PATH.into());
         let program = Program::new(&command, &exec::callers_environment(), &path)?;
-        if let Some(warning) = plan::single_id(&self.uid_map, &self.gid_map, host) {
+        if let Some(warning) = plan::single_id(&self.uid_map, &self.gid_map, caller) {
             warn(&warning);
         }
         let failed = |errno| Error::system(Op::Namespaces, "create namespaces", errno);
         let pid = unistd::getpid().as_raw();
         let own_ids = |writer: &MapWriter| !matches!(writer, MapWriter::Helper(_));
-        if !host.user.privileged && own_ids(&maps.user.writer) && own_ids(&maps.group.writer) {
+        if !caller.user.privileged && own_ids(&maps.user.writer) && own_ids(&maps.group.writer) {
             unshare(CloneFlags::CLONE_NEWUSER).map_err(failed)?;
             maps.write(pid)?;
         } else {

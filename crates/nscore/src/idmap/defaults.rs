@@ -2,8 +2,8 @@
 //! gets of the ids delegated to them, and what is refused.
 
 use super::{Extent, IDS, IdMap, Kind, MAX_EXTENTS, MapSpec};
+use crate::caller::Identity;
 use crate::error::{Error, Result};
-use crate::host::Identity;
 
 /// Resolves `spec` for the caller `who`.
 ///

@@ -1,0 +1,154 @@
+//! Who the caller is: ids, and the ranges of others delegated to them.
+
+use std::fs;
+use std::path::PathBuf;
+
+use crate::error::{Error, Result};
+use crate::idmap::{self, Account, IdMap, Kind};
+
+/// The caller as user, or as group.
+#[derive(Debug, Clone)]
+pub(crate) struct Identity {
+    /// The caller's own id.
+    pub(crate) id: u32,
+    /// May map any id of this user namespace: its root.
+    pub(crate) privileged: bool,
+    /// The ids of this user namespace, uid_map or gid_map.
+    pub(crate) mapped: IdMap,
+    /// Ranges (first, count) that a helper would map for the caller.
+    pub(crate) delegated: Vec<(u32, u32)>,
+    /// Why there are no delegated ranges.
+    pub(crate) missing: Option<Missing>,
+}
+
+/// Why a caller has no delegated ids.
+#[derive(Debug, Clone)]
+pub(crate) enum Missing {
+    /// The file has no line for the owner.
+    Line { file: &'static str, owner: String },
+    /// The program that maps them is not installed.
+    Helper(&'static str),
+}
+
+impl std::fmt::Display for Missing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Missing::Line { file, owner } => write!(f, "{file} has no line for {owner}"),
+            Missing::Helper(name) => write!(f, "{name} is not installed (Debian package uidmap)"),
+        }
+    }
+}
+
+/// The caller, by the ids that a user namespace of theirs can have.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    pub(crate) user: Identity,
+    pub(crate) group: Identity,
+    pub(crate) newuidmap: Option<PathBuf>,
+    pub(crate) newgidmap: Option<PathBuf>,
+}
+
+impl Caller {
+    /// Reads the ids of this process, and for anyone but root what is delegated
+    /// to them.
+    ///
+    /// # Errors
+    /// When the program runs setuid or setgid, or /proc is missing.
+    pub fn probe() -> Result<Caller> {
+        refuse_setuid()?;
+        let (uid, gid) = (nix::unistd::getuid(), nix::unistd::getgid());
+        let mut user = Identity {
+            id: uid.as_raw(),
+            privileged: uid.is_root(),
+            mapped: own_map("/proc/self/uid_map")?,
+            delegated: Vec::new(),
+            missing: None,
+        };
+        let mut group = Identity {
+            id: gid.as_raw(),
+            mapped: own_map("/proc/self/gid_map")?,
+            ..user.clone()
+        };
+        let (mut newuidmap, mut newgidmap) = (None, None);
+        if !user.privileged {
+            let account = Account::of(user.id);
+            newuidmap = delegate(&mut user, Kind::User, &account, "newuidmap", "/etc/subuid");
+            newgidmap = delegate(
+                &mut group,
+                Kind::Group,
+                &account,
+                "newgidmap",
+                "/etc/subgid",
+            );
+        }
+        Ok(Caller {
+            user,
+            group,
+            newuidmap,
+            newgidmap,
+        })
+    }
+
+    /// The one warning that a start with a single id is worth.
+    pub(crate) fn single_id_warning(&self) -> Option<String> {
+        let (ids, reasons) = match (&self.user.missing, &self.group.missing) {
+            (Some(Missing::Line { owner, .. }), Some(Missing::Line { .. })) => (
+                "user and group id",
+                format!("/etc/subuid and /etc/subgid have no line for {owner}"),
+            ),
+            (Some(user), Some(group)) => ("user and group id", format!("{user}; {group}")),
+            (Some(user), None) => ("user id", user.to_string()),
+            (None, Some(group)) => ("group id", group.to_string()),
+            (None, None) => return None,
+        };
+        Some(format!(
+            "warning: only your own {ids} can be mapped: {reasons}"
+        ))
+    }
+}
+
+/// These programs need no privilege, and guard none.
+pub(crate) fn refuse_setuid() -> Result<()> {
+    use nix::unistd::{getegid, geteuid, getgid, getuid};
+    let bit = match (getuid() == geteuid(), getgid() == getegid()) {
+        (true, true) => return Ok(()),
+        (false, _) => "setuid",
+        (true, false) => "setgid",
+    };
+    Err(
+        Error::new("run", format!("this program is installed {bit}"))
+            .with_hint(format!("it needs no privilege: remove the {bit} bit")),
+    )
+}
+
+fn own_map(path: &str) -> Result<IdMap> {
+    let text = fs::read_to_string(path).map_err(|error| {
+        Error::io(format!("read {path}"), &error).with_hint("/proc must be mounted")
+    })?;
+    IdMap::from_kernel_text(&text)
+        .ok_or_else(|| Error::new(format!("read {path}"), "this user namespace maps no id"))
+}
+
+/// Fills in what is delegated to `who`, and finds the helper that maps it.
+fn delegate(
+    who: &mut Identity,
+    kind: Kind,
+    account: &Account,
+    helper: &'static str,
+    file: &'static str,
+) -> Option<PathBuf> {
+    let ranges = idmap::delegated(kind, account);
+    if ranges.is_empty() {
+        who.missing = Some(Missing::Line {
+            file,
+            owner: account.shown(),
+        });
+        return None;
+    }
+    let path = idmap::find_helper(helper);
+    match path {
+        Some(_) => who.delegated = ranges,
+        None => who.missing = Some(Missing::Helper(helper)),
+    }
+    path
+}
