@@ -116,7 +116,7 @@ pub(crate) fn refuse_setuid() -> Result<()> {
         (true, false) => "setgid",
     };
     Err(
-        Error::new("run", format!("this program is installed {bit}"))
+        Error::new("start this program", format!("it is installed {bit}"))
             .with_hint(format!("it needs no privilege: remove the {bit} bit")),
     )
 }

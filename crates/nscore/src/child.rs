@@ -223,7 +223,8 @@ impl Child<'_> {
         }
     }
 
-    /// Tells the supervisor, hands it the console, and becomes init.
+    /// Tells the supervisor, hands it the console, waits until it is ready, and
+    /// becomes init.
     fn exec(&mut self, program: &Program) -> Failed {
         stat::umask(self.umask);
         let sent = match &self.console {
@@ -232,7 +233,7 @@ impl Child<'_> {
             }
             None => Report::Running.send(self.socket, &[]),
         };
-        if sent.is_err() {
+        if sent.is_err() || Go::receive(self.socket).is_err() {
             return Failed::Orphaned;
         }
         if let Err(errno) = process::reset_signals() {

@@ -22,6 +22,7 @@ use crate::launch::setgroups_allowed;
 use crate::message::Report;
 use crate::plan;
 use crate::process::Process;
+use crate::record::Record;
 use crate::signals::Signals;
 use crate::supervise::{self, Outcome, Role};
 use crate::sys::clone::{self, Fork};
@@ -84,6 +85,23 @@ impl Join {
             look: terminals.any().then_some(terminals.look),
         }
         .run()
+        .map_err(|error| self.several(error))
+    }
+
+    /// `inject 12 34 CMD` would run "34" in 12: what pgrep printed when two
+    /// containers run.
+    fn several(&self, error: Error) -> Error {
+        let Target::Pid(one) = self.target;
+        let word = self
+            .command
+            .first()
+            .and_then(|word| word.to_str()?.parse().ok());
+        match word.filter(|pid| matches!(Record::of(*pid), Ok(Some(_)))) {
+            Some(two) => error.with_hint(format!(
+                "{one} and {two} are two containers that run: inject enters one"
+            )),
+            None => error,
+        }
     }
 }
 

@@ -16,7 +16,7 @@ use crate::console::Console;
 use crate::error::{Error, Result, quoted};
 use crate::guard::Guard;
 use crate::hint::Op;
-use crate::message::{Go, Report};
+use crate::message::{Fds, Go, Received, Report};
 use crate::outside;
 use crate::plan::Plan;
 use crate::process::Process;
@@ -55,11 +55,24 @@ fn boot(plan: &Plan, signals: &Signals) -> Result<Outcome> {
     let go = Go {
         drop_groups: setgroups_allowed(init.pid())?,
     };
-    go.send(socket.as_fd())
-        .map_err(|errno| Error::errno("start init", errno))?;
-    let console = await_init(plan, &init, &socket, signals)?;
-    drop(socket);
+    let say_go = || {
+        go.send(socket.as_fd())
+            .map_err(|errno| Error::errno("start init", errno))
+    };
+    say_go()?;
+    let console = match await_set_up(plan, &init, &socket, signals)? {
+        [Some(master), Some(slave)] => Some(Console::new(
+            master,
+            slave,
+            plan.console.unwrap_or_default(),
+        )?),
+        _ => None,
+    };
+    // Whatever init does happens after its container can be found.
     let record = Record::publish(plan, init.pid())?;
+    say_go()?;
+    await_exec(plan, &socket)?;
+    drop(socket);
     tell_ready(plan, init.pid())?;
     let outcome = supervise::until_end(init, console, signals, Role::Init(&plan.life))?;
     drop(guard);
@@ -124,49 +137,49 @@ pub(crate) fn setgroups_allowed(pid: libc::pid_t) -> Result<bool> {
     }
 }
 
-/// Waits for the exec of init and receives the console on the way.
-fn await_init(
-    plan: &Plan,
-    init: &Process,
-    socket: &OwnedFd,
-    signals: &Signals,
-) -> Result<Option<Console>> {
-    let mut running = None;
-    loop {
-        signals.wait_for(socket.as_fd(), "start the container")?;
-        let received =
-            Report::receive(socket).map_err(|errno| Error::errno("start init", errno))?;
-        let Some(received) = received else { break };
-        match received.report {
-            Report::Running => running = Some(received.fds),
-            // A word of a joiner's.
-            Report::Started { .. } => {}
-            Report::Failed { action, errno } => {
-                return Err(match plan.actions.get(action) {
-                    Some(action) => Error::system(action.op(), action.to_string(), errno),
-                    None => Error::errno("start init", errno),
-                });
-            }
-            Report::Helper { status } => return Err(supervise::helper_failed("inside", status)),
-            Report::Exec { action, failure } => {
-                let step = plan.actions.get(action).and_then(|action| action.program());
-                return Err(match step.or(plan.life.under_init.as_ref()) {
-                    Some(program) => program.explain(&failure),
-                    None => Error::errno("start init", failure.errno),
-                });
-            }
-        }
-    }
-    match running {
-        Some([Some(master), Some(slave)]) => {
-            Console::new(master, slave, plan.console.unwrap_or_default()).map(Some)
-        }
-        Some(_) => Ok(None),
+/// Waits until the child is ready to become init; what it says then carries the
+/// console.
+fn await_set_up(plan: &Plan, init: &Process, socket: &OwnedFd, signals: &Signals) -> Result<Fds> {
+    signals.wait_for(socket.as_fd(), "start the container")?;
+    match receive(socket)? {
+        Some(Received {
+            report: Report::Running,
+            fds,
+        }) => Ok(fds),
+        Some(Received { report, .. }) => Err(explain(plan, report)),
         None => {
             let status = init
                 .wait()
-                .map_err(|errno: Errno| Error::errno("wait for init", errno))?;
+                .map_err(|errno| Error::errno("wait for init", errno))?;
             Err(supervise::ended_early(status))
         }
+    }
+}
+
+/// Waits for the exec of init. Signals wait as well: init is to have them.
+fn await_exec(plan: &Plan, socket: &OwnedFd) -> Result<()> {
+    receive(socket)?.map_or(Ok(()), |received| Err(explain(plan, received.report)))
+}
+
+fn receive(socket: &OwnedFd) -> Result<Option<Received>> {
+    Report::receive(socket).map_err(|errno| Error::errno("start init", errno))
+}
+
+/// What the child met, as an error.
+fn explain(plan: &Plan, report: Report) -> Error {
+    match report {
+        Report::Failed { action, errno } => match plan.actions.get(action) {
+            Some(action) => Error::system(action.op(), action.to_string(), errno),
+            None => Error::errno("start init", errno),
+        },
+        Report::Helper { status } => supervise::helper_failed("inside", status),
+        Report::Exec { action, failure } => {
+            let step = plan.actions.get(action).and_then(|action| action.program());
+            match step.or(plan.life.under_init.as_ref()) {
+                Some(program) => program.explain(&failure),
+                None => Error::errno("start init", failure.errno),
+            }
+        }
+        Report::Running | Report::Started { .. } => Error::errno("start init", Errno::EBADMSG),
     }
 }

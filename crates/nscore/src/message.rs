@@ -1,5 +1,5 @@
-//! The conversation of supervisor and child over their socket pair: one go, at
-//! most one report, then end of file when the child execs. Fixed sizes, no
+//! The conversation of supervisor and child over their socket pair: a go, a
+//! report, another go, then end of file when the child execs. Fixed sizes, no
 //! allocation.
 #![allow(clippy::large_enum_variant, reason = "boxing would allocate")]
 
@@ -11,7 +11,8 @@ use crate::exec::{Failure, HEADER};
 use crate::sys::Sys;
 use crate::sys::socket;
 
-/// The supervisor's word that maps and helpers are done.
+/// The supervisor's word: first that maps and helpers are done, then that it
+/// is ready for init to run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Go {
     /// setgroups(2) is allowed in the new user namespace.
@@ -21,7 +22,7 @@ pub(crate) struct Go {
 /// What the child has to say. Each is its last word but for `Running`, which
 /// end of file follows when the exec succeeds.
 pub(crate) enum Report {
-    /// Set-up is done, exec comes next.
+    /// Set-up is done, exec comes next, after one more go from a supervisor.
     Running,
     /// A step failed.
     Failed { action: usize, errno: Errno },
@@ -38,8 +39,11 @@ pub(crate) enum Report {
 pub(crate) struct Received {
     pub(crate) report: Report,
     /// The console's master and slave with `Running`, a pidfd with `Started`.
-    pub(crate) fds: [Option<OwnedFd>; 2],
+    pub(crate) fds: Fds,
 }
+
+/// The descriptors that a report can carry.
+pub(crate) type Fds = [Option<OwnedFd>; 2];
 
 const RUNNING: u32 = 1;
 const FAILED: u32 = 2;

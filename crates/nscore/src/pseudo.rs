@@ -43,6 +43,8 @@ impl Pseudo {
         if let Some(warning) = plan::single_id(&self.uid_map, &self.gid_map, caller) {
             warn(&warning);
         }
+        // An ignored SIGCHLD would take away our helpers' statuses.
+        let children = process::Disposition::default_for(libc::SIGCHLD);
         let failed = |errno| Error::system(Op::Namespaces, "create namespaces", errno);
         let pid = unistd::getpid().as_raw();
         let own_ids = |writer: &MapWriter| !matches!(writer, MapWriter::Helper(_));
@@ -65,6 +67,7 @@ impl Pseudo {
             mount::make_private()
                 .map_err(|errno| Error::errno("separate mounts from the host's", errno))?;
         }
+        children.restore();
         process::default_sigpipe();
         Err(program.explain(&program.exec()))
     }

@@ -1,6 +1,8 @@
 //! Signals of the supervisor: blocked before anything else, then read one by
 //! one, so that none interrupts anything and none is lost, signalfd(2).
 
+use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use nix::errno::Errno;
@@ -10,6 +12,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 use crate::error::{Error, Result};
 use crate::supervise::signal_name;
+use crate::sys::process;
 
 /// Those that a failing program raises against itself.
 const FAULTS: [Signal; 6] = [
@@ -25,6 +28,10 @@ const FAULTS: [Signal; 6] = [
 pub(crate) struct Signals {
     fd: SignalFd,
     before: SigSet,
+    /// Those that arrived before there was an init to have them.
+    later: RefCell<VecDeque<Arrived>>,
+    /// What the caller did about ended children.
+    children: process::Disposition,
 }
 
 /// A signal that arrived.
@@ -48,14 +55,20 @@ impl Signals {
             .map_err(|errno| Error::errno(what, errno))?;
         let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
         let fd = SignalFd::with_flags(&set, flags).map_err(|errno| Error::errno(what, errno))?;
-        Ok(Signals { fd, before })
+        // An ignored SIGCHLD would take away every child's status.
+        let children = process::Disposition::default_for(libc::SIGCHLD);
+        Ok(Signals {
+            fd,
+            before,
+            later: RefCell::default(),
+            children,
+        })
     }
 
     /// Waits until `fd` is readable or hung up, during a start.
     ///
     /// # Errors
-    /// A signal that asks us to end; the others are dropped, because there is
-    /// no init yet that could have them.
+    /// A signal that asks us to end; the others stay for init.
     pub(crate) fn wait_for(&self, fd: BorrowedFd, doing: &str) -> Result<()> {
         loop {
             let watch = |fd| PollFd::new(fd, PollFlags::POLLIN);
@@ -64,8 +77,10 @@ impl Signals {
                 Ok(_) | Err(Errno::EINTR) => {}
                 Err(errno) => return Err(Error::errno(doing, errno)),
             }
-            while let Some(signal) = self.next() {
-                if signal.ends() {
+            while let Some(signal) = self.take() {
+                if !signal.ends() {
+                    self.later.borrow_mut().push_back(signal);
+                } else {
                     let status = u8::try_from(128 + signal.number).unwrap_or(1);
                     let reason = format!("interrupted by {}", signal_name(signal.number));
                     return Err(Error::new(doing, reason).with_status(status));
@@ -79,6 +94,10 @@ impl Signals {
 
     /// The next signal that waits, if any.
     pub(crate) fn next(&self) -> Option<Arrived> {
+        self.later.borrow_mut().pop_front().or_else(|| self.take())
+    }
+
+    fn take(&self) -> Option<Arrived> {
         let info = match self.fd.read_signal() {
             Ok(info) => info?,
             // Nothing else can fail in reading our own queue.
@@ -107,6 +126,7 @@ impl AsFd for Signals {
 
 impl Drop for Signals {
     fn drop(&mut self) {
+        self.children.restore();
         // It was this thread's mask before, so it can be set again.
         let _ = pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&self.before), None);
     }

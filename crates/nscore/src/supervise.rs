@@ -103,6 +103,8 @@ impl Supervisor<'_> {
         if let Some(console) = &mut self.console {
             console.resume();
         }
+        // Those that arrived during the start wake no poll.
+        self.handle_signals();
         while !self.turn()? {}
         let status = self.process.wait()?;
         if let Some(console) = &mut self.console {
@@ -137,9 +139,7 @@ impl Supervisor<'_> {
         if process.contains(PollFlags::POLLIN) {
             return Ok(true);
         }
-        while let Some(signal) = self.signals.next() {
-            self.handle(signal);
-        }
+        self.handle_signals();
         if stopper.contains(PollFlags::POLLIN) {
             self.stopper_ended();
         }
@@ -167,6 +167,12 @@ impl Supervisor<'_> {
                 PollTimeout::try_from(left.as_millis() + 1).unwrap_or(PollTimeout::NONE)
             }
             None => PollTimeout::NONE,
+        }
+    }
+
+    fn handle_signals(&mut self) {
+        while let Some(signal) = self.signals.next() {
+            self.handle(signal);
         }
     }
 

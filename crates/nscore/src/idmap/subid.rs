@@ -38,6 +38,8 @@ pub(crate) fn delegated(kind: Kind, account: &Account) -> Vec<(u32, u32)> {
         Kind::Group => ("/etc/subgid", Some("-g")),
     };
     let file = fs::read(path).unwrap_or_default();
+    // By newline alone: newuidmap takes a carriage return for a part of the
+    // number and refuses the line, so it is none here either.
     let ranges = ranges(&String::from_utf8_lossy(&file), account);
     if !ranges.is_empty() || !service_has_subids() {
         return ranges;
@@ -59,9 +61,9 @@ fn passwd_name(passwd: &str, uid: u32) -> Option<String> {
 /// another program's business.
 fn ranges(file: &str, account: &Account) -> Vec<(u32, u32)> {
     let number = account.uid.to_string();
-    file.lines()
+    file.split('\n')
         .filter_map(|line| {
-            let fields: Vec<&str> = line.trim_end().split(':').collect();
+            let fields: Vec<&str> = line.split(':').collect();
             let [owner, start, count] = fields[..] else {
                 return None;
             };
@@ -124,7 +126,7 @@ mod tests {
             uid: 1001,
             name: Some("ann".into()),
         };
-        let file = "# ann:1:1\nanna:5:5\nann:100000:65536\r\n1001:300000:10\n\
+        let file = "# ann:1:1\nanna:5:5\nann:7:8\r\nann:100000:65536\n1001:300000:10\n\
                     ann:bad:1\nann:1:2:3\nann:7:0\nan:9:9\nann:4294967295:2\nann:500000:1";
         assert_eq!(
             ranges(file, &ann),

@@ -46,6 +46,29 @@ pub(crate) fn drop_groups() -> Sys<()> {
     cvt(unsafe { libc::syscall(libc::SYS_setgroups, 0, 0) }).map(drop)
 }
 
+/// What a signal did before it was made to do its default.
+pub(crate) struct Disposition {
+    signal: libc::c_int,
+    before: libc::sighandler_t,
+}
+
+impl Disposition {
+    /// Makes the signal do its default.
+    pub(crate) fn default_for(signal: libc::c_int) -> Disposition {
+        // SAFETY: SIG_DFL runs none of our code.
+        let before = unsafe { libc::signal(signal, libc::SIG_DFL) };
+        Disposition { signal, before }
+    }
+
+    /// Makes it do what it did.
+    pub(crate) fn restore(&self) {
+        if self.before != libc::SIG_ERR {
+            // SAFETY: it was this process's own disposition.
+            unsafe { libc::signal(self.signal, self.before) };
+        }
+    }
+}
+
 /// SIGPIPE as it is in any program but one in Rust, whose runtime ignores it.
 pub(crate) fn default_sigpipe() {
     // SAFETY: SIG_DFL runs none of our code.
