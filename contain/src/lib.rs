@@ -91,7 +91,8 @@ impl Args {
     fn into_spec(self) -> Result<Spec, Error> {
         let mut operands = self.operands.into_iter();
         let Some(root) = operands.next() else {
-            return Err(Error::usage("start a container", "no DIR is named"));
+            let hint = "contain --help lists the options";
+            return Err(Error::usage("start a container", "no DIR is named").with_hint(hint));
         };
         Ok(Spec {
             command: operands.collect(),

@@ -33,7 +33,9 @@ pub struct Args {
 pub fn run(args: Args) -> anyhow::Result<u8> {
     let mut operands = args.operands.into_iter();
     let Some(container) = operands.next() else {
-        return Err(Error::usage("enter a container", "no CONTAINER is named").into());
+        let hint = "inject --help lists the options";
+        let error = Error::usage("enter a container", "no CONTAINER is named");
+        return Err(error.with_hint(hint).into());
     };
     let target = Target::try_from(container)?;
     let request = Join {

@@ -44,6 +44,12 @@ fn usage(program: &str, error: &clap::Error) -> ExitCode {
     let text = error.render().to_string();
     let line = text.lines().next().unwrap_or_default();
     eprintln!("{program}: {}", line.trim_start_matches("error: "));
-    eprintln!("hint: {program} --help lists the options");
+    match text
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("tip: "))
+    {
+        Some(tip) => eprintln!("hint: {tip}"),
+        None => eprintln!("hint: {program} --help lists the options"),
+    }
     ExitCode::from(USAGE)
 }

@@ -145,6 +145,13 @@ impl fmt::Display for Action {
             Action::NewKeyring => write!(f, "create session keyring"),
             Action::PrivateMounts => write!(f, "separate mounts from the host's"),
             Action::AttachRoot(path) => write!(f, "bind root file system {}", name(path)),
+            Action::MakeDir(At(Place::Root, name)) => {
+                write!(
+                    f,
+                    "make directory {} in the root file system",
+                    name.to_string_lossy()
+                )
+            }
             Action::MakeDir(at) => write!(f, "make directory {at}"),
             Action::Mount {
                 fs, at, optional, ..

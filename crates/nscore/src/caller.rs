@@ -89,9 +89,12 @@ impl Caller {
         })
     }
 
-    /// The one warning that a start with a single id is worth.
-    pub(crate) fn single_id_warning(&self) -> Option<String> {
-        let (ids, reasons) = match (&self.user.missing, &self.group.missing) {
+    /// The one warning that a start is worth which should map many user ids, or
+    /// group ids, and can map one.
+    pub(crate) fn single_id_warning(&self, users: bool, groups: bool) -> Option<String> {
+        let user = self.user.missing.as_ref().filter(|_| users);
+        let group = self.group.missing.as_ref().filter(|_| groups);
+        let (ids, reasons) = match (user, group) {
             (Some(Missing::Line { owner, .. }), Some(Missing::Line { .. })) => (
                 "user and group id",
                 format!("/etc/subuid and /etc/subgid have no line for {owner}"),

@@ -56,6 +56,8 @@ struct Child<'a> {
     /// The conversation with the supervisor.
     socket: BorrowedFd<'a>,
     places: [Option<OwnedFd>; Place::COUNT],
+    /// Directories of the root file system that we made: /dev, /proc and /sys.
+    made: [Option<&'static CStr>; 3],
     /// Master and slave of the console.
     console: Option<(OwnedFd, OwnedFd)>,
     /// setgroups(2) is allowed.
@@ -80,6 +82,7 @@ fn perform(actions: &[Action], socket: BorrowedFd) -> Stop {
     let mut child = Child {
         socket,
         places: [const { None }; Place::COUNT],
+        made: [None; 3],
         console: None,
         drop_groups: false,
         umask: stat::umask(Mode::empty()),
@@ -91,13 +94,16 @@ fn perform(actions: &[Action], socket: BorrowedFd) -> Stop {
         return fatal(0, errno);
     }
     for (i, action) in actions.iter().enumerate() {
-        match child.step(action) {
-            Ok(()) => {}
-            Err(Failed::Orphaned) => return Stop::Orphaned,
-            Err(Failed::Errno(errno)) => return fatal(i, errno),
-            Err(Failed::Helper(status)) => return Stop::Say(Report::Helper { status }),
-            Err(Failed::Exec(failure)) => return Stop::Say(Report::Exec { action: i, failure }),
-        }
+        let Err(failed) = child.step(action) else {
+            continue;
+        };
+        child.unmake();
+        return match failed {
+            Failed::Orphaned => Stop::Orphaned,
+            Failed::Errno(errno) => fatal(i, errno),
+            Failed::Helper(status) => Stop::Say(Report::Helper { status }),
+            Failed::Exec(failure) => Stop::Say(Report::Exec { action: i, failure }),
+        };
     }
     fatal(actions.len(), Errno::ENOEXEC)
 }
@@ -121,7 +127,11 @@ impl Child<'_> {
             Action::AttachRoot(known) => {
                 self.keep(Place::Root, mount::mount_working_directory(known)?)
             }
-            Action::MakeDir(at) => path::make_dir(self.place(at.0)?, at.1, directory_mode(*at))?,
+            Action::MakeDir(at) => {
+                if path::make_dir(self.place(at.0)?, at.1, directory_mode(*at))? {
+                    self.made(*at);
+                }
+            }
             Action::Mount {
                 fs,
                 at,
@@ -174,6 +184,24 @@ impl Child<'_> {
             .as_ref()
             .map(OwnedFd::as_fd)
             .ok_or(Errno::EBADF)
+    }
+
+    /// Remembers a directory that was not in the root file system before.
+    fn made(&mut self, at: At) {
+        if let (Place::Root, Some(slot)) = (at.0, self.made.iter_mut().find(|slot| slot.is_none()))
+        {
+            *slot = Some(at.1);
+        }
+    }
+
+    /// A failed start leaves the root file system as it was.
+    fn unmake(&self) {
+        for name in self.made.iter().flatten() {
+            // What fails here comes after a failure that is worth telling.
+            let _ = self
+                .place(Place::Root)
+                .and_then(|root| path::unmake_dir(root, name));
+        }
     }
 
     fn keep(&mut self, place: Place, fd: OwnedFd) {

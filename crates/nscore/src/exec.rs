@@ -82,6 +82,9 @@ impl Program {
             .map(|argument| c_string(argument))
             .collect::<Result<Vec<_>>>()?;
         let name = command.first().map(OsString::as_os_str).unwrap_or_default();
+        if name.is_empty() {
+            return Err(Error::usage("run ''", "the name is empty"));
+        }
         let mut candidates = Vec::new();
         if name.as_bytes().contains(&b'/') {
             candidates.push(c_string(name)?);
@@ -138,33 +141,34 @@ impl Program {
 
     /// Becomes the program. Returns only to say why not, and does not allocate.
     pub(crate) fn exec(&self) -> Failure {
-        let mut worst = Failure::new(Errno::ENOENT, 0);
+        let mut first = None;
         for (i, candidate) in self.candidates.iter().enumerate() {
             let errno = self.exec_as(candidate, &self.arguments.pointers);
+            let failure = Failure::new(errno, i).inspect(candidate);
             match errno {
-                // As execvp(3): look further, and remember what was forbidden.
+                // As execvp(3): what is not there, or in a directory that we
+                // may not search, may be further on. What is there and
+                // forbidden is remembered.
                 Errno::ENOENT | Errno::ENOTDIR | Errno::EACCES => {
-                    let failure = Failure::new(errno, i).inspect(candidate);
-                    if worst.mode == 0 && (failure.mode != 0 || errno == Errno::EACCES) {
-                        worst = failure;
+                    if failure.mode != 0 && errno == Errno::ENOENT {
+                        return failure;
                     }
-                    if errno == Errno::ENOENT && worst.mode != 0 {
-                        return worst;
+                    if failure.mode != 0 || self.candidates.len() == 1 {
+                        first.get_or_insert(failure);
                     }
                 }
                 // As execvp(3), a text without "#!" is a script of the shell's.
                 Errno::ENOEXEC => {
-                    let failure = Failure::new(errno, i).inspect(candidate);
                     let header = &failure.header[..failure.header_len];
                     if !header.is_empty() && !header.contains(&0) {
                         self.exec_as(SHELL_C, &self.scripts[i]);
                     }
                     return failure;
                 }
-                _ => return Failure::new(errno, i).inspect(candidate),
+                _ => return failure,
             }
         }
-        worst
+        first.unwrap_or(Failure::new(Errno::ENOENT, 0))
     }
 
     #[allow(unsafe_code)]
@@ -195,7 +199,7 @@ impl Program {
                 }
                 None => Error::new(what, "its interpreter is missing").with_status(127),
             },
-            Errno::ENOENT => Error::errno(what, Errno::ENOENT).with_status(127),
+            errno @ (Errno::ENOENT | Errno::ENOTDIR) => Error::errno(what, errno).with_status(127),
             Errno::EACCES if directory => Error::new(what, "is a directory").with_status(126),
             Errno::ENOEXEC => match header::foreign_machine(header) {
                 Some(machine) => Error::new(what, format!("it is a program for {machine}")),

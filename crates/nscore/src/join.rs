@@ -55,8 +55,8 @@ const STEPS: [&str; 7] = [
     "prepare to enter the container",
     "drop our groups",
     "enter the container's namespaces",
-    "start a process in the container",
     "become root of the container",
+    "start a process in the container",
     "create a pseudo-terminal in the container",
     "prepare the command",
 ];
@@ -98,7 +98,7 @@ impl Join {
             .and_then(|word| word.to_str()?.parse().ok());
         match word.filter(|pid| matches!(Record::of(*pid), Ok(Some(_)))) {
             Some(two) => error.with_hint(format!(
-                "{one} and {two} are two containers that run: inject enters one"
+                "several containers are running, {one} and {two} among them: name one"
             )),
             None => error,
         }
@@ -128,7 +128,7 @@ impl Entry {
         let (command, console) = await_command(&self, &socket, &signals)?;
         joiner
             .wait()
-            .map_err(|errno| Error::errno(STEPS[3], errno))?;
+            .map_err(|errno| Error::errno(STEPS[4], errno))?;
         supervise::until_end(command, console, &signals, Role::Command)
     }
 }
@@ -174,10 +174,13 @@ fn joiner(entry: &Entry, socket: BorrowedFd) -> Step {
         process::drop_groups().map_err(at(1))?;
     }
     process::join(entry.found.pidfd.as_fd(), entry.found.namespaces).map_err(at(2))?;
+    // Before there is a process inside: none is to have the caller's ids.
+    process::become_root(entry.drop_groups).map_err(at(3))?;
+    process::die_with_parent().map_err(at(3))?;
     // CLONE_PARENT: the command is our parent's child, which outlives us, and
     // its end signals as ours does.
     // SAFETY: neither this process nor its child allocates.
-    match unsafe { clone::fork(CloneFlags::CLONE_PARENT, 0) }.map_err(at(3))? {
+    match unsafe { clone::fork(CloneFlags::CLONE_PARENT, 0) }.map_err(at(4))? {
         Fork::Child => {
             if let Err((step, errno)) = command(entry, socket) {
                 // Without a parent there is nobody to tell.
@@ -203,7 +206,6 @@ fn joiner(entry: &Entry, socket: BorrowedFd) -> Step {
 /// Becomes the command.
 fn command(entry: &Entry, socket: BorrowedFd) -> Step {
     let at = |step| move |errno| (step, errno);
-    process::become_root(entry.drop_groups).map_err(at(4))?;
     process::die_with_parent().map_err(at(4))?;
     // The caller's terminal must not be within reach as /dev/tty.
     unistd::setsid().map_err(at(5))?;

@@ -27,8 +27,12 @@ use crate::sys::clone::{self, Fork};
 use crate::sys::process;
 
 /// Starts the container, supervises it to its end, and starts it again when it
-/// reboots. Blocks all signals of this thread meanwhile, reads the standard
-/// streams where they are terminals, and must run in a process of one thread.
+/// reboots.
+///
+/// For a process of one thread that does little else: it blocks all signals
+/// meanwhile and acts on those that arrive, reads and writes the standard
+/// streams where they are terminals, and makes every open descriptor above
+/// standard error close at exec, for good.
 ///
 /// # Errors
 /// Whatever keeps init from running. Nothing of the container is left then.

@@ -5,9 +5,10 @@ use std::cell::RefCell;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use nix::errno::Errno;
 use nix::sched::CloneFlags;
 
 use crate::action::Action;
@@ -26,7 +27,8 @@ use crate::sys::process;
 /// A start, decided. Displays as one step a line.
 #[derive(Debug)]
 pub struct Plan {
-    /// What the user should know although the start goes on.
+    /// What the user should know although the start goes on. Printing it is the
+    /// caller's part.
     pub warnings: Vec<String>,
     pub(crate) root: PathBuf,
     pub(crate) maps: Maps,
@@ -122,6 +124,7 @@ impl Plan {
     /// What cannot be had here, or makes no sense.
     pub fn new(spec: &Spec, host: &Host) -> Result<Plan> {
         spec.check()?;
+        let root = find_root(&spec.root)?;
         let maps = Maps::new(&spec.uid_map, &spec.gid_map, &host.caller)?;
         let console = spec.console.then_some(host.terminals.streams);
         let mut namespaces = CloneFlags::CLONE_NEWUSER
@@ -134,8 +137,8 @@ impl Plan {
         }
         Ok(Plan {
             warnings: warnings(spec, host),
-            root: spec.root.clone(),
-            actions: actions(spec, host, &maps, console)?,
+            actions: actions(spec, &root, host, &maps, console)?,
+            root,
             maps,
             namespaces,
             outside: spec.outside.clone(),
@@ -165,17 +168,30 @@ impl Life {
     }
 }
 
+/// The path of the root from the host's root, without links.
+fn find_root(path: &Path) -> Result<PathBuf> {
+    let what = || format!("enter root file system {}", quoted(path));
+    let root = path
+        .canonicalize()
+        .map_err(|error| Error::io(what(), &error))?;
+    if root.is_dir() {
+        Ok(root)
+    } else {
+        Err(Error::errno(what(), Errno::ENOTDIR))
+    }
+}
+
 /// The steps of the child. Time comes before the change of ids, because the
 /// offsets are written with the caller's; everything mounted comes after it,
 /// because it belongs to container root; the inside helper sees the root and
 /// /dev but not yet /proc and /sys; the pivot takes the host's files away.
 fn actions(
     spec: &Spec,
+    root: &Path,
     host: &Host,
     maps: &Maps,
     console: Option<[bool; 3]>,
 ) -> Result<Vec<Action>> {
-    let known = std::fs::canonicalize(&spec.root).unwrap_or_else(|_| spec.root.clone());
     let mut actions = vec![
         Action::AwaitGo,
         Action::EnterTime,
@@ -183,7 +199,7 @@ fn actions(
         Action::BecomeRoot,
         Action::NewKeyring,
     ];
-    actions.extend(rootfs::root(exec::c_string(known.as_os_str())?));
+    actions.extend(rootfs::root(exec::c_string(root.as_os_str())?));
     actions.extend(rootfs::dev(maps.group.map.has_inside(5)));
     if console.is_some() {
         actions.push(Action::MakeConsole(host.terminals.look));
@@ -246,13 +262,9 @@ fn warnings(spec: &Spec, host: &Host) -> Vec<String> {
         .collect()
 }
 
-/// A single id is worth a warning unless that is what was asked for.
+/// A single id is worth a warning where more were to be mapped.
 pub(crate) fn single_id(uid: &MapSpec, gid: &MapSpec, caller: &Caller) -> Option<String> {
-    if [uid, gid].contains(&&MapSpec::Auto) {
-        caller.single_id_warning()
-    } else {
-        None
-    }
+    caller.single_id_warning(*uid == MapSpec::Auto, *gid == MapSpec::Auto)
 }
 
 impl fmt::Display for Plan {

@@ -51,7 +51,7 @@ impl Record {
     pub(crate) fn publish(plan: &Plan, init: libc::pid_t) -> Result<Option<OwnedFd>> {
         let record = Record {
             init,
-            root: fs::canonicalize(&plan.root).unwrap_or_else(|_| plan.root.clone()),
+            root: plan.root.clone(),
             command: plan.command.clone(),
             net: plan.net,
         };

@@ -89,9 +89,6 @@ impl Spec {
                 "the name is empty",
             ));
         }
-        if self.command.first().is_some_and(|name| name.is_empty()) {
-            return Err(Error::usage("run ''", "the name is empty"));
-        }
         let id_zero = |spec: &MapSpec| match spec {
             MapSpec::Explicit(map) => map.has_inside(0),
             _ => true,

@@ -97,13 +97,23 @@ pub(crate) fn become_root(drop_groups: bool) -> Sys<()> {
 
 /// Default action for every signal, none blocked.
 pub(crate) fn reset_signals() -> Sys<()> {
-    // SAFETY: an all-zero sigaction is SIG_DFL without flags or mask.
-    let default: libc::sigaction = unsafe { std::mem::zeroed() };
+    /// The kernel's sigaction of every architecture, in zeros: SIG_DFL, no
+    /// flags, an empty mask of 64 bits.
+    const DEFAULT: [u64; 4] = [0; 4];
+    const MASK_BYTES: usize = 8;
     for signal in 1..=64 {
-        // The kernel refuses KILL and STOP, the C library its two own ones:
-        // none of them can be anything but default in a program without
-        // threads. SAFETY: the pointer is to a sigaction for the call's time.
-        unsafe { libc::sigaction(signal, &raw const default, std::ptr::null_mut()) };
+        // Raw, because the C library keeps two signals to itself, which a
+        // caller may have ignored all the same. Refused for KILL and STOP.
+        // SAFETY: the pointer is to a sigaction for the call's time.
+        unsafe {
+            libc::syscall(
+                libc::SYS_rt_sigaction,
+                signal,
+                DEFAULT.as_ptr(),
+                0,
+                MASK_BYTES,
+            );
+        }
     }
     let none = nix::sys::signal::SigSet::empty();
     nix::sys::signal::sigprocmask(nix::sys::signal::SigmaskHow::SIG_SETMASK, Some(&none), None)

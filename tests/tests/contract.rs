@@ -1,0 +1,208 @@
+//! The contract that scripts written for the original rely on: parsing,
+//! defaults, exit statuses, and what starts nothing at all.
+
+use std::os::unix::fs::MetadataExt as _;
+
+use tests::{User, assert_no_traces, each_user, root, scratch_dir, skip, some_users};
+
+each_user!(
+    options_stop_at_dir,
+    short_options_bundle_and_take_values_attached,
+    usage_errors_exit_64,
+    help_and_version_go_to_stdout,
+    the_default_command_is_a_shell,
+    exit_statuses_pass_through,
+    a_death_by_signal_is_128_and_its_number,
+    explain_prints_steps_and_starts_nothing,
+);
+
+some_users!(
+    setuid_and_setgid_copies_refuse: delegated plain,
+);
+
+fn options_stop_at_dir(me: &User) {
+    let root = root(me);
+    // Neither -c nor --version is ours any more behind DIR.
+    let out = me
+        .contain()
+        .arg("-c")
+        .arg(&root)
+        .args(["/bin/echo", "-n", "-c", "--version", "--"]);
+    out.run().says("-c --version --");
+    let out = me
+        .contain()
+        .args(["-c", "--"])
+        .arg(&root)
+        .args(["/bin/echo", "hi"]);
+    out.run().says("hi");
+}
+
+fn short_options_bundle_and_take_values_attached(me: &User) {
+    let root = root(me);
+    let map = format!("0:{}:1", me.outside("uid", 0).unwrap());
+    let group = format!("0:{}:1", me.outside("gid", 0).unwrap());
+    let read = "cat /proc/self/uid_map /proc/self/gid_map | tr -s ' '";
+    let out = me
+        .contain()
+        .args(["-cn", &format!("-u{map}"), &format!("-g{group}")]);
+    let out = out.arg(&root).args(["/bin/sh", "-c", read]).run().ok();
+    assert_eq!(
+        out,
+        format!("{}\n {}", map.replace(':', " "), group.replace(':', " "))
+    );
+    let out = me.contain().args(["-c", "-n", "-u", &map, "-g", &group]);
+    let again = out.arg(&root).args(["/bin/sh", "-c", read]).run().ok();
+    assert_eq!(
+        out_lines(&again),
+        out_lines(&format!("{map}\n{group}").replace(':', " "))
+    );
+}
+
+fn out_lines(text: &str) -> Vec<String> {
+    text.lines().map(|line| line.trim().to_owned()).collect()
+}
+
+fn usage_errors_exit_64(me: &User) {
+    let root = root(me);
+    let path = root.as_ref() as &std::path::Path;
+    let path = path.to_str().unwrap();
+    for args in [
+        &[][..],
+        &["-z", path],
+        &["--nonsense", path],
+        &["-u"],
+        &["-c"],
+        &["-g", "", path],
+    ] {
+        me.contain().args(args).run().refused(64);
+    }
+    me.pseudo().args(["-z"]).run().refused(64);
+    me.inject().run().refused(64);
+    me.inject().args(["-z"]).run().refused(64);
+    assert_no_traces(&root);
+}
+
+fn help_and_version_go_to_stdout(me: &User) {
+    for (name, program) in [
+        ("contain", me.contain()),
+        ("pseudo", me.pseudo()),
+        ("inject", me.inject()),
+    ] {
+        let help = program.clone().arg("--help").run();
+        assert!(help.ok().contains(&format!("Usage: {name}")), "{help}");
+        assert_eq!(program.clone().arg("-h").run().status_is(0).stderr, "");
+        let version = program.clone().arg("--version").run().ok();
+        assert!(
+            version.starts_with(&format!("{name} ")) && !version.contains('\n'),
+            "{version}"
+        );
+        program.arg("-V").run().says(&version);
+    }
+}
+
+fn the_default_command_is_a_shell(me: &User) {
+    let root = root(me);
+    let inside = "echo $$ $(readlink /proc/$$/exe)\n";
+    me.contain()
+        .arg("-c")
+        .arg(&root)
+        .input(inside)
+        .run()
+        .says("1 /bin/busybox");
+    // pseudo and inject prefer $SHELL.
+    let shell = "readlink /proc/$$/exe; exit 3\n";
+    let out = me.pseudo().env("SHELL", "/bin/bash").input(shell).run();
+    assert!(out.status_is(3).stdout().contains("bash"), "{out}");
+    let out = me
+        .pseudo()
+        .under(["env", "-u", "SHELL"])
+        .input("echo $0; exit 4\n")
+        .run();
+    assert!(out.status_is(4).stdout().contains("sh"), "{out}");
+}
+
+fn exit_statuses_pass_through(me: &User) {
+    let root = root(me);
+    for code in [
+        0, 1, 2, 7, 63, 64, 100, 125, 126, 127, 128, 137, 200, 254, 255,
+    ] {
+        let out = me.sh(&root, &format!("exit {code}")).run();
+        assert_eq!(out.status_is(code).bytes, b"", "{out}");
+    }
+    let out = me.pseudo().args(["sh", "-c", "exit 42"]).run();
+    out.status_is(42);
+}
+
+fn a_death_by_signal_is_128_and_its_number(me: &User) {
+    let root = root(me);
+    let mut running = me.sh(&root, "echo up; sleep 1000").start();
+    running.wait_for("up");
+    tests::kill(running.init());
+    running.finish().status_is(137);
+    // A shell that waits for a child reports the child's death in its own way.
+    me.sh(&root, "sh -c 'kill -TERM $$'; exit $?")
+        .run()
+        .status_is(143);
+    assert_no_traces(&root);
+}
+
+fn explain_prints_steps_and_starts_nothing(me: &User) {
+    let root = root(me);
+    let marker = scratch_dir(me).join("ran");
+    let touch = format!("touch {}", marker.display());
+    let out = me.contain().args(["--explain", "-i", &touch, "-o", &touch]);
+    let out = out.arg(&root).args(["/bin/touch", "/started"]).run();
+    let plan = out.ok();
+    assert!(plan.lines().count() >= 10, "{out}");
+    for line in plan.lines() {
+        assert!(!line.trim().is_empty(), "an empty line{out}");
+    }
+    for step in ["/proc", "/sys", "/dev", "pivot", "/bin/touch"] {
+        assert!(plan.contains(step), "no step about {step}{out}");
+    }
+    let order = |step: &str| plan.lines().position(|line| line.contains(step));
+    assert!(order("pivot") < order("/bin/touch"), "{out}");
+    assert!(
+        !marker.exists() && !root.at("/started").exists(),
+        "something was started{out}"
+    );
+    assert!(
+        !root.at("/dev").exists() && !root.at("/proc").exists(),
+        "the root was changed{out}"
+    );
+    std::fs::remove_dir(marker.parent().unwrap()).unwrap();
+}
+
+fn setuid_and_setgid_copies_refuse(me: &User) {
+    if !tests::host_is_root() {
+        skip!("only root can make a program of another user's");
+    }
+    let root = root(me);
+    let dir = scratch_dir(me);
+    for mode in [0o4755, 0o2755] {
+        for (program, name) in [
+            (me.contain(), "contain"),
+            (me.pseudo(), "pseudo"),
+            (me.inject(), "inject"),
+        ] {
+            let copy = dir.join(name);
+            let bytes = std::fs::read(program.program()).unwrap();
+            tests::install(&bytes, &copy, mode);
+            assert_eq!(std::fs::metadata(&copy).unwrap().uid(), 0);
+            let out = match name {
+                "contain" => me
+                    .command(&copy)
+                    .arg("-c")
+                    .arg(&root)
+                    .args(["/bin/echo", "ran"])
+                    .run(),
+                "pseudo" => me.command(&copy).args(["/bin/echo", "ran"]).run(),
+                _ => me.command(&copy).args(["1", "/bin/echo", "ran"]).run(),
+            };
+            out.refused_naming(1, &["setuid|setgid|set-id"]);
+            std::fs::remove_file(copy).unwrap();
+        }
+    }
+    std::fs::remove_dir_all(dir).unwrap();
+    assert_no_traces(&root);
+}
