@@ -4,7 +4,7 @@
 
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 
-use nix::poll::{PollFd, PollFlags, PollTimeout};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::CloneFlags;
 use nix::unistd;
 
@@ -49,12 +49,16 @@ fn watch(life: BorrowedFd, target: BorrowedFd) -> ! {
     // A signal to the supervisor's process group is not for us.
     let _ = unistd::setsid();
     process::close_all_but([life.as_raw_fd(), target.as_raw_fd()]);
-    let mut byte = [0];
-    while unistd::read(life, &mut byte) == Err(nix::errno::Errno::EINTR) {}
+    process::forget_deep_stack();
+    let end = PollFd::new(target, PollFlags::POLLIN);
+    // All signals are blocked, so nothing interrupts this.
+    let _ = poll(
+        &mut [PollFd::new(life, PollFlags::POLLIN), end.clone()],
+        PollTimeout::NONE,
+    );
     // Either it is dead already or it dies now; there is nobody to tell.
     let _ = process::kill(target);
-    let mut end = [PollFd::new(target, PollFlags::POLLIN)];
-    let _ = nix::poll::poll(&mut end, PollTimeout::NONE);
+    let _ = poll(&mut [end], PollTimeout::NONE);
     process::exit(0)
 }
 

@@ -50,8 +50,8 @@ pub fn run(plan: &Plan) -> Result<Outcome> {
 
 fn boot(plan: &Plan, signals: &Signals) -> Result<Outcome> {
     let (init, socket) = clone_init(plan)?;
-    // From here on every early return kills init, and our own death does too.
-    let guard = Guard::new(init.pidfd())?;
+    // From here on every early return kills init, and our own death ends a
+    // child that is still ours: it waits for us, and for our death signal.
     plan.maps.write(init.pid())?;
     if let Some(text) = &plan.outside {
         outside::run(text, &init, plan.namespaces, signals)?;
@@ -64,6 +64,9 @@ fn boot(plan: &Plan, signals: &Signals) -> Result<Outcome> {
             .map_err(|errno| Error::errno("start init", errno))
     };
     say_go()?;
+    // While the child works. Once it is somebody else's program, the guard
+    // alone holds it to our life.
+    let guard = Guard::new(init.pidfd())?;
     let console = match await_set_up(plan, &init, &socket, signals)? {
         [Some(master), Some(slave)] => Some(Console::new(
             master,

@@ -181,10 +181,11 @@ fn find_root(path: &Path) -> Result<PathBuf> {
     }
 }
 
-/// The steps of the child. Time comes before the change of ids, because the
-/// offsets are written with the caller's; everything mounted comes after it,
-/// because it belongs to container root; the inside helper sees the root and
-/// /dev but not yet /proc and /sys; the pivot takes the host's files away.
+/// The steps of the child. What needs no mapped id is done while the maps are
+/// written. Time comes before the change of ids, because the offsets are
+/// written with the caller's; file systems come after it, because they belong to
+/// container root; the inside helper sees the root and /dev but not yet /proc and
+/// /sys; the pivot takes the host's files away.
 fn actions(
     spec: &Spec,
     root: &Path,
@@ -192,14 +193,14 @@ fn actions(
     maps: &Maps,
     console: Option<[bool; 3]>,
 ) -> Result<Vec<Action>> {
-    let mut actions = vec![
+    let mut actions = vec![Action::EnterTime];
+    actions.extend(rootfs::root(exec::c_string(root.as_os_str())?));
+    actions.extend([
         Action::AwaitGo,
-        Action::EnterTime,
         Action::EnterCgroup,
         Action::BecomeRoot,
         Action::NewKeyring,
-    ];
-    actions.extend(rootfs::root(exec::c_string(root.as_os_str())?));
+    ]);
     actions.extend(rootfs::dev(maps.group.map.has_inside(5)));
     if console.is_some() {
         actions.push(Action::MakeConsole(host.terminals.look));
