@@ -7,12 +7,13 @@ use std::fs::File;
 use std::os::fd::{AsFd as _, BorrowedFd};
 
 use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg, OFlag, open};
-use nix::sys::stat::{self, FchmodatFlags, Mode};
+use nix::fcntl::{Flock, FlockArg, OFlag};
+use nix::sys::stat::{self, Mode};
 use nix::unistd::{self, Gid, Uid};
 
 use crate::error::{Error, Result};
 use crate::overlay::shown;
+use crate::sys::path;
 
 /// A directory for changes, decided.
 #[derive(Debug)]
@@ -38,38 +39,37 @@ impl Store {
     /// # Errors
     /// When another container has it, or nothing can be made there.
     pub(crate) fn prepare(&self) -> Result<Lock> {
-        let path = shown(&self.path);
-        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-        let dir = open(self.path.as_c_str(), flags, Mode::empty())
-            .map_err(|errno| Error::errno(format!("open upper directory {path}"), errno))?;
+        let shown = shown(&self.path);
+        let dir = path::open_known_dir(&self.path, OFlag::O_RDONLY)
+            .map_err(|errno| Error::errno(format!("open upper directory {shown}"), errno))?;
         let lock = Flock::lock(File::from(dir), FlockArg::LockExclusiveNonblock).map_err(
             |(_, errno)| match errno {
                 Errno::EWOULDBLOCK => Error::new(
-                    format!("use upper directory {path}"),
+                    format!("use upper directory {shown}"),
                     "another container uses it",
                 ),
-                errno => Error::errno(format!("lock upper directory {path}"), errno),
+                errno => Error::errno(format!("lock upper directory {shown}"), errno),
             },
         )?;
         for name in ["changes", "work"] {
             self.make(&lock, name).map_err(|errno| {
-                Error::errno(format!("make {name} in upper directory {path}"), errno)
+                Error::errno(format!("make {name} in upper directory {shown}"), errno)
             })?;
         }
         Ok(Lock(lock))
     }
 
     fn make(&self, dir: &File, name: &str) -> std::result::Result<(), Errno> {
-        match stat::mkdirat(dir, name, Mode::from_bits_retain(0o755)) {
+        // The caller's umask is not the container's.
+        let umask = stat::umask(Mode::empty());
+        let made = stat::mkdirat(dir, name, Mode::from_bits_retain(0o755));
+        stat::umask(umask);
+        match made {
             // What is there already is a container's, and is looked at by the
             // container alone.
             Err(Errno::EEXIST) => return Ok(()),
             other => other?,
         }
-        // The caller's umask is not the container's.
-        let mode = Mode::from_bits_retain(0o755);
-        stat::fchmodat(dir, name, mode, FchmodatFlags::NoFollowSymlink)
-            .or_else(|_| stat::fchmodat(dir, name, mode, FchmodatFlags::FollowSymlink))?;
         let (uid, gid) = self.owner;
         if (uid, gid) == (unistd::geteuid().as_raw(), unistd::getegid().as_raw()) {
             return Ok(());

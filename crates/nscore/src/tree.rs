@@ -44,7 +44,7 @@ impl Tree {
     /// without.
     fn clone_for(&self, ids: BorrowedFd) -> Sys<Option<OwnedFd>> {
         let flags = OFlag::O_PATH | OFlag::O_DIRECTORY;
-        let base = open(self.base(), flags | OFlag::O_CLOEXEC, Mode::empty())?;
+        let base = path::open_known_dir(self.base(), flags)?;
         match self {
             Tree::Whole(_) => match whole(base.as_fd(), ids) {
                 Err(Errno::ENOSYS | Errno::EINVAL | Errno::EPERM) => Ok(None),

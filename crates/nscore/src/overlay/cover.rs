@@ -275,3 +275,78 @@ fn entry(path: &Path, mode: u32) -> Result<Entry> {
         mode,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The steps on a directory made for this test, one a line.
+    fn steps(name: &str, mounts: &[(&str, &str)]) -> (String, Option<String>) {
+        let dir = std::env::temp_dir().join(format!("nscore-{name}-{}", std::process::id()));
+        for part in ["etc", "usr/local", "var/lib/data", "proc", "home"] {
+            fs::create_dir_all(dir.join(part)).unwrap();
+        }
+        std::os::unix::fs::symlink("usr/bin", dir.join("bin")).unwrap();
+        let mut cover = Cover::new(&dir, true, true);
+        let mount = |(at, kind): &(&str, &str)| Mount {
+            at: at.into(),
+            kind: (*kind).to_string(),
+        };
+        cover.mounts = mounts.iter().map(mount).collect();
+        cover.add(Path::new("")).unwrap();
+        cover.layers.sort_by(|a, b| a.0.cmp(&b.0));
+        let seed = Seed {
+            hidden: vec!["var/lib/data".into()],
+            ..Seed::default()
+        };
+        let warning = cover.warning(&seed);
+        let steps = cover.steps(StoreSource::Memory, seed).unwrap();
+        let _ = fs::remove_dir_all(dir);
+        let lines: Vec<_> = steps.iter().map(|step| format!("{step:#}\n")).collect();
+        (lines.concat(), warning)
+    }
+
+    #[test]
+    fn one_overlay_does_for_a_root_without_mounts() {
+        let (steps, warning) = steps("one", &[]);
+        assert_eq!(
+            steps,
+            "mount memory for the layers of overlays\n\
+             keep changes in memory\n\
+             prepare the layers of /\n\
+             hide 1 directories that cannot be read\n\
+             mount overlay on / (lowerdir=../../mask/0:../../lower/0,upperdir=.,\
+             workdir=../work/0,userxattr)\n"
+        );
+        let warning = warning.unwrap();
+        assert_eq!(warning, "warning: shown empty or not at all: /var/lib/data");
+    }
+
+    #[test]
+    fn a_directory_with_mounts_below_is_made_anew() {
+        let mounts = [
+            ("proc", "proc"),
+            ("var/lib", "ext4"),
+            ("home", "vfat"),
+            ("usr/local", "debugfs"),
+        ];
+        let (steps, warning) = steps("anew", &mounts);
+        for line in [
+            "make 4 directories in the changes: ",
+            "make 1 links in the changes: /bin\n",
+            "make a root of the changes\n",
+            "mount overlay on /etc (lowerdir=../../../lower/0,upperdir=.,",
+            "mount overlay on /var/lib (lowerdir=../../../../mask/1:../../../../lower/1,",
+        ] {
+            assert!(steps.contains(line), "{line}{steps}");
+        }
+        for absent in ["overlay on / ", "on /proc", "on /home", "on /usr/local"] {
+            assert!(!steps.contains(absent), "{absent}{steps}");
+        }
+        let warning = warning.unwrap();
+        assert_eq!(
+            warning,
+            "warning: shown empty or not at all: /home /var/lib/data"
+        );
+    }
+}

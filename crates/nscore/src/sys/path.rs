@@ -60,6 +60,18 @@ pub(crate) fn open_below(dir: BorrowedFd, path: &CStr, flags: OFlag) -> Sys<Owne
     }
 }
 
+/// Opens the directory at an absolute `path` that had no link in it when it was
+/// looked up, and must have none now: whoever owns a directory on the way could
+/// make it lead elsewhere meanwhile.
+pub(crate) fn open_known_dir(path: &CStr, flags: OFlag) -> Sys<OwnedFd> {
+    let find = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let root = fcntl::open(c"/", find, Mode::empty())?;
+    let bytes = path.to_bytes_with_nul();
+    let below = bytes.strip_prefix(b"/").unwrap_or(bytes);
+    let below = CStr::from_bytes_with_nul(below).map_err(|_| Errno::EINVAL)?;
+    open_below(root.as_fd(), below, flags | OFlag::O_DIRECTORY)
+}
+
 /// The same, one component after the other.
 fn walk(dir: BorrowedFd, path: &CStr, flags: OFlag) -> Sys<OwnedFd> {
     let mut at = fcntl::openat(dir, c".", OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty())?;
