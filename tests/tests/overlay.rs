@@ -22,6 +22,7 @@ each_user!(
     uppers_that_are_none,
     this_machine,
     this_machine_with_an_upper_directory,
+    a_copy_of_a_copy,
     mounts_stay_inside,
     explained,
 );
@@ -317,6 +318,16 @@ fn this_machine_with_an_upper_directory(me: &User) {
     assert_eq!(out.stdout(), "x\nx\n", "{out}");
     assert!(!Path::new("/etc/new").exists() && Path::new("/etc/hostname").exists());
     fs::remove_dir_all(dir).unwrap();
+}
+
+/// What `-x /` shows can be shown again: overlays nest once.
+fn a_copy_of_a_copy(me: &User) {
+    let contain = me.contain().program().to_owned();
+    let contain = contain.to_str().unwrap();
+    let script = format!("{contain} -c -x / /bin/sh -c 'touch /x && ls -d /usr/bin/env /x'");
+    let out = sh(me, &["-x"], "/", &format!("{script}; ! ls /x 2>/dev/null")).run();
+    out.status_is(0);
+    assert_eq!(out.stdout(), "/usr/bin/env\n/x\n", "{out}");
 }
 
 /// Where the host's mounts propagate, the container's still do not.

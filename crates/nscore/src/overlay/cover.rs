@@ -61,7 +61,7 @@ impl<'a> Cover<'a> {
             }
             let directory = seed::directory_mode(&self.root.join(&mount.at)).is_some();
             // One more may be needed for the upper directory.
-            if !directory || !mount.is_fit() || trees.len() + 1 >= MAX_FDS {
+            if !directory || !mount.is_fit() || mount.is_overlay() || trees.len() + 1 >= MAX_FDS {
                 self.missing.push(mount.at);
                 continue;
             }

@@ -14,7 +14,7 @@ pub(super) struct Mount {
 }
 
 /// File systems of files. Any other is the kernel's own view of itself, or one
-/// (vfat, an overlay) that the kernel takes for no layer.
+/// (vfat) that the kernel takes for no layer.
 const FIT: [&str; 21] = [
     "9p", "bcachefs", "btrfs", "ceph", "erofs", "ext2", "ext3", "ext4", "f2fs", "fuse", "fuseblk",
     "iso9660", "jfs", "nfs", "nfs4", "ramfs", "squashfs", "tmpfs", "virtiofs", "xfs", "zfs",
@@ -50,8 +50,14 @@ const KERNEL: [&str; 22] = [
 const OWN: [&str; 3] = ["dev", "proc", "sys"];
 
 impl Mount {
+    /// Whether it can be a lower layer.
     pub(super) fn is_fit(&self) -> bool {
-        FIT.contains(&self.kind.as_str()) || self.kind.starts_with("fuse.")
+        FIT.contains(&self.kind.as_str()) || self.is_overlay() || self.kind.starts_with("fuse.")
+    }
+
+    /// Can be a lower layer of one more overlay, but cannot be idmapped.
+    pub(super) fn is_overlay(&self) -> bool {
+        self.kind == "overlay"
     }
 
     pub(super) fn is_kernel(&self) -> bool {
