@@ -1,10 +1,11 @@
 //! `contain`: arguments -> [`Spec`] -> `nscore` -> exit status.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
-use nscore::{Error, Host, MapSpec, Net, Plan, Spec, StopSignal};
+use nscore::{Changes, Error, Host, MapSpec, Net, Plan, Spec, StopSignal};
 
 /// Boot a root file system as a container
 ///
@@ -45,6 +46,14 @@ pub struct Args {
     /// Share the host's network, unprivileged
     #[arg(short = 'n', long)]
     host_net: bool,
+
+    /// Send changes to memory, where they vanish at the end
+    #[arg(short = 'x', long, conflicts_with = "upper")]
+    ephemeral: bool,
+
+    /// Send changes to DIR (its changes/ and work/) instead of the root
+    #[arg(long, value_name = "DIR")]
+    upper: Option<PathBuf>,
 
     /// Map user ids: START:LOWER:COUNT[,...], auto, root or keep
     #[arg(
@@ -95,6 +104,11 @@ impl Args {
             return Err(Error::usage("start a container", "no DIR is named").with_hint(hint));
         };
         Ok(Spec {
+            changes: match self.upper {
+                Some(dir) => Changes::Directory(dir),
+                None if self.ephemeral => Changes::Memory,
+                None => Changes::InPlace,
+            },
             command: operands.collect(),
             console: !self.no_console,
             net: if self.host_net {

@@ -6,6 +6,7 @@ use std::fmt;
 
 use crate::exec::Program;
 use crate::hint::Op;
+use crate::overlay;
 use crate::sys::mount::FileSystem;
 use crate::sys::tty::Look;
 
@@ -20,11 +21,20 @@ pub(crate) enum Place {
     Pts,
     /// Its /sys, once mounted.
     Sys,
+    /// The root below an overlay, where the child finds it itself.
+    Lower,
+    /// The upper directory: changes and work.
+    Store,
+    /// The changes in it.
+    Changes,
+    /// Memory where the parts of overlays have names that the kernel's option
+    /// strings can hold.
+    Scratch,
 }
 
 impl Place {
     /// How many there are: the child keeps one descriptor for each.
-    pub(crate) const COUNT: usize = 4;
+    pub(crate) const COUNT: usize = 8;
 
     fn path(self) -> &'static str {
         match self {
@@ -32,6 +42,10 @@ impl Place {
             Place::Dev => "/dev",
             Place::Pts => "/dev/pts",
             Place::Sys => "/sys",
+            Place::Lower => "lower",
+            Place::Store => "upper",
+            Place::Changes => "changes",
+            Place::Scratch => "scratch",
         }
     }
 }
@@ -74,6 +88,11 @@ pub(crate) enum Action {
     /// Mount the working directory over itself, as the root to be. The path is
     /// for kernels without open_tree(2).
     AttachRoot(CString),
+    /// Mount the supervisor's tree over the working directory, as the root to
+    /// be; where the kernel allowed none, as AttachRoot.
+    AttachTree(CString),
+    /// One of the steps that make overlays.
+    Overlay(overlay::Step),
     /// Make a directory unless it exists.
     MakeDir(At),
     /// Mount a new file system, and remember it as a place.
@@ -99,8 +118,9 @@ pub(crate) enum Action {
     LoopbackUp,
     /// Run the helper of `-i` and wait for it.
     RunInside(Program),
-    /// Make the new root the root and forget the old one.
-    Pivot,
+    /// Make the new root the root and forget the old one, which may be covered
+    /// by a mount of ours.
+    Pivot { covered: bool },
     /// A session of our own, with /dev/console as its terminal and as those
     /// standard streams that are terminals.
     TakeConsole([bool; 3]),
@@ -127,7 +147,8 @@ impl Action {
             Action::EnterTime | Action::EnterCgroup => Op::Namespaces,
             Action::MakeDir(_) => Op::MakeDirectory,
             Action::Mount { .. } => Op::Mount,
-            Action::Pivot => Op::Pivot,
+            Action::Overlay(step) => step.op(),
+            Action::Pivot { .. } => Op::Pivot,
             _ => Op::Other,
         }
     }
@@ -152,6 +173,10 @@ impl fmt::Display for Action {
                     name.to_string_lossy()
                 )
             }
+            Action::AttachTree(path) => {
+                write!(f, "attach root file system {}", name(path))
+            }
+            Action::Overlay(step) => step.fmt(f),
             Action::MakeDir(at) => write!(f, "make directory {at}"),
             Action::Mount {
                 fs, at, optional, ..
@@ -179,7 +204,7 @@ impl fmt::Display for Action {
             Action::MakeConsole(_) => write!(f, "create pseudo-terminal on /dev/console"),
             Action::LoopbackUp => write!(f, "bring up lo"),
             Action::RunInside(program) => write!(f, "run inside helper {program}"),
-            Action::Pivot => write!(f, "pivot to the new root"),
+            Action::Pivot { .. } => write!(f, "pivot to the new root"),
             Action::TakeConsole(streams) => {
                 write!(f, "open /dev/console")?;
                 if f.alternate() {

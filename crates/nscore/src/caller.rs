@@ -21,6 +21,14 @@ pub(crate) struct Identity {
     pub(crate) missing: Option<Missing>,
 }
 
+impl Identity {
+    /// Root of the initial user namespace, who alone may idmap the mounts of
+    /// file systems that belong to it.
+    pub(crate) fn is_initial_root(&self) -> bool {
+        self.privileged && self.mapped.len() == u64::from(u32::MAX)
+    }
+}
+
 /// Why a caller has no delegated ids.
 #[derive(Debug, Clone)]
 pub(crate) enum Missing {

@@ -23,8 +23,11 @@ use crate::init;
 use crate::message::{Go, Report};
 use crate::namespaces::NEWTIME;
 use crate::sys::clone::{self, Fork};
+use crate::sys::socket::MAX_FDS;
 use crate::sys::tty::{self, Look};
 use crate::sys::{Sys, mount, path, process};
+
+mod overlay;
 
 /// The name of processes of ours that are not the supervisor.
 pub(crate) const NAME: &CStr = c"nscore";
@@ -58,6 +61,8 @@ struct Child<'a> {
     places: [Option<OwnedFd>; Place::COUNT],
     /// Directories of the root file system that we made: /dev, /proc and /sys.
     made: [Option<&'static CStr>; 3],
+    /// What the supervisor made for us, until it is used.
+    trees: [Option<OwnedFd>; MAX_FDS],
     /// Master and slave of the console.
     console: Option<(OwnedFd, OwnedFd)>,
     /// setgroups(2) is allowed.
@@ -83,6 +88,7 @@ fn perform(actions: &[Action], socket: BorrowedFd) -> Stop {
         socket,
         places: [const { None }; Place::COUNT],
         made: [None; 3],
+        trees: [const { None }; MAX_FDS],
         console: None,
         drop_groups: false,
         umask: stat::umask(Mode::empty()),
@@ -112,7 +118,10 @@ impl Child<'_> {
     fn step(&mut self, action: &Action) -> Result<(), Failed> {
         match action {
             Action::AwaitGo => match Go::receive(self.socket) {
-                Ok(go) => self.drop_groups = go.drop_groups,
+                Ok((go, trees)) => {
+                    self.drop_groups = go.drop_groups;
+                    self.trees = trees;
+                }
                 Err(_) => return Err(Failed::Orphaned),
             },
             Action::EnterTime => enter_time()?,
@@ -127,6 +136,8 @@ impl Child<'_> {
             Action::AttachRoot(known) => {
                 self.keep(Place::Root, mount::mount_working_directory(known)?)
             }
+            Action::AttachTree(known) => self.attach_tree(known)?,
+            Action::Overlay(step) => self.overlay(step)?,
             Action::MakeDir(at) => {
                 if path::make_dir(self.place(at.0)?, at.1, directory_mode(*at))? {
                     self.made(*at);
@@ -165,9 +176,9 @@ impl Child<'_> {
             Action::MakeConsole(look) => self.make_console(look)?,
             Action::LoopbackUp => process::loopback_up()?,
             Action::RunInside(program) => self.run_inside(program)?,
-            Action::Pivot => {
+            Action::Pivot { covered } => {
                 unistd::fchdir(self.place(Place::Root)?)?;
-                mount::pivot_here()?;
+                mount::pivot_here(*covered)?;
             }
             Action::TakeConsole(streams) => take_console(*streams)?,
             Action::ExecInit(program) => {

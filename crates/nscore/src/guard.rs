@@ -10,6 +10,7 @@ use nix::unistd;
 
 use crate::child::NAME;
 use crate::error::{Error, Result};
+use crate::store::Lock;
 use crate::sys::clone::{self, Fork};
 use crate::sys::process;
 
@@ -22,17 +23,18 @@ pub(crate) struct Guard {
 }
 
 impl Guard {
-    /// Forks the guard of the process behind `target`.
+    /// Forks the guard of the process behind `target`. It shares `lock`, so that
+    /// nobody else gets what is locked while that process still ends.
     ///
     /// # Errors
     /// When no process or pipe can be made.
     #[allow(unsafe_code)]
-    pub(crate) fn new(target: BorrowedFd) -> Result<Guard> {
+    pub(crate) fn new(target: BorrowedFd, lock: Option<&Lock>) -> Result<Guard> {
         let failed = |errno| Error::errno("start the guard process", errno);
         let (life, ours) = unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC).map_err(failed)?;
         // SAFETY: the child calls nothing that allocates or locks.
         match unsafe { clone::fork(CloneFlags::empty(), 0) }.map_err(failed)? {
-            Fork::Child => watch(life.as_fd(), target),
+            Fork::Child => watch(life.as_fd(), target, lock.map_or(target, Lock::fd)),
             Fork::Parent { pid, pidfd } => Ok(Guard {
                 pid,
                 pidfd,
@@ -42,13 +44,13 @@ impl Guard {
     }
 }
 
-/// The guard's whole life. Two descriptors are all it keeps, so that no pipe of
+/// The guard's whole life. These descriptors are all it keeps, so that no pipe of
 /// the caller's stays open for its sake.
-fn watch(life: BorrowedFd, target: BorrowedFd) -> ! {
+fn watch(life: BorrowedFd, target: BorrowedFd, lock: BorrowedFd) -> ! {
     process::rename(NAME);
     // A signal to the supervisor's process group is not for us.
     let _ = unistd::setsid();
-    process::close_all_but([life.as_raw_fd(), target.as_raw_fd()]);
+    process::close_all_but([life, target, lock].map(|fd| fd.as_raw_fd()));
     process::forget_deep_stack();
     let end = PollFd::new(target, PollFlags::POLLIN);
     // All signals are blocked, so nothing interrupts this.

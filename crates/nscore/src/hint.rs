@@ -1,6 +1,8 @@
 //! One table that turns an operation, an error number and what this machine is
 //! into advice. A row speaks only when a checked fact supports it.
 
+mod layers;
+
 use std::fs;
 use std::path::Path;
 
@@ -17,6 +19,12 @@ pub(crate) enum Op {
     Mount,
     /// Creating a directory that the root file system lacks.
     MakeDirectory,
+    /// Showing a directory with the container's ids, mount_setattr(2).
+    Idmap,
+    /// Cloning or attaching a layer of an overlay.
+    Layer,
+    /// Mounting an overlay.
+    Overlay,
     /// pivot_root(2).
     Pivot,
     /// setns(2) into another process's namespaces.
@@ -53,6 +61,8 @@ pub(crate) struct Facts {
     pub(crate) initramfs: bool,
     /// A mount that covers a part of /proc or /sys.
     pub(crate) masked: Option<String>,
+    /// The kernel's version.
+    pub(crate) kernel: Option<(u32, u32)>,
 }
 
 impl Facts {
@@ -83,8 +93,17 @@ impl Facts {
                 let below = |top: &str| point.starts_with(top);
                 below("/proc/") && !below("/proc/sys/fs/binfmt_misc") || below("/sys/firmware")
             }),
+            kernel: fs::read_to_string("/proc/sys/kernel/osrelease")
+                .ok()
+                .and_then(|text| version(&text)),
         }
     }
+}
+
+/// The first two numbers of a release like 6.1.0-44-cloud-amd64.
+fn version(release: &str) -> Option<(u32, u32)> {
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(str::parse);
+    Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
 }
 
 fn number(path: &str) -> Option<u64> {
@@ -260,6 +279,46 @@ const TABLE: &[Row] = &[
         advise: not_writable,
     },
     Row {
+        op: Op::Idmap,
+        errno: Errno::ENOSYS,
+        advise: layers::idmap_old,
+    },
+    Row {
+        op: Op::Idmap,
+        errno: Errno::EINVAL,
+        advise: layers::idmap_unfit,
+    },
+    Row {
+        op: Op::Overlay,
+        errno: Errno::EPERM,
+        advise: layers::overlay_old,
+    },
+    Row {
+        op: Op::Overlay,
+        errno: Errno::EINVAL,
+        advise: layers::overlay_unfit,
+    },
+    Row {
+        op: Op::Overlay,
+        errno: Errno::ENODEV,
+        advise: layers::overlay_missing,
+    },
+    Row {
+        op: Op::Overlay,
+        errno: Errno::EACCES,
+        advise: layers::overlay_denied,
+    },
+    Row {
+        op: Op::Layer,
+        errno: Errno::EACCES,
+        advise: layers::overlay_denied,
+    },
+    Row {
+        op: Op::Layer,
+        errno: Errno::ENOSYS,
+        advise: layers::no_mount_calls,
+    },
+    Row {
         op: Op::Pivot,
         errno: Errno::EINVAL,
         advise: initramfs,
@@ -295,6 +354,7 @@ mod tests {
             chrooted: false,
             initramfs: true,
             masked: Some("/proc/kcore".into()),
+            kernel: Some((5, 10)),
         }
     }
 
@@ -328,6 +388,48 @@ mod tests {
                 "{op:?} {errno}"
             );
         }
+    }
+
+    #[test]
+    fn names_the_kernel_that_is_needed() {
+        let said = |op, errno, kernel| {
+            let facts = Facts {
+                root: true,
+                kernel: Some(kernel),
+                ..Facts::default()
+            };
+            advise(op, errno, &facts).reason.unwrap()
+        };
+        for (op, errno, kernel, reason) in [
+            (
+                Op::Idmap,
+                Errno::ENOSYS,
+                (5, 10),
+                "idmapped mounts need Linux 5.12",
+            ),
+            (
+                Op::Overlay,
+                Errno::EPERM,
+                (5, 10),
+                "overlays in a user namespace need Linux 5.11",
+            ),
+            (
+                Op::Overlay,
+                Errno::EINVAL,
+                (5, 15),
+                "overlays of idmapped mounts need Linux 5.19",
+            ),
+            (
+                Op::Overlay,
+                Errno::EINVAL,
+                (6, 1),
+                "a file system cannot be a layer of it",
+            ),
+        ] {
+            assert_eq!(said(op, errno, kernel), reason);
+        }
+        assert_eq!(version("6.1.0-44-cloud-amd64"), Some((6, 1)));
+        assert_eq!(version("x"), None);
     }
 
     #[test]

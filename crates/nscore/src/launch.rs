@@ -2,7 +2,7 @@
 //! supervision, and from the top again when the container reboots.
 
 use std::io::Write as _;
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use nix::errno::Errno;
@@ -22,9 +22,11 @@ use crate::plan::Plan;
 use crate::process::Process;
 use crate::record::Record;
 use crate::signals::Signals;
+use crate::store::{Lock, Store};
 use crate::supervise::{self, Outcome, Role};
 use crate::sys::clone::{self, Fork};
 use crate::sys::process;
+use crate::tree;
 
 /// Starts the container, supervises it to its end, and starts it again when it
 /// reboots.
@@ -40,15 +42,17 @@ pub fn run(plan: &Plan) -> Result<Outcome> {
     let signals = Signals::block()?;
     process::close_at_exec()
         .map_err(|errno| Error::errno("mark inherited descriptors close-on-exec", errno))?;
+    // Held across reboots: what is kept there is the next boot's.
+    let lock = plan.store.as_ref().map(Store::prepare).transpose()?;
     loop {
-        match boot(plan, &signals)? {
+        match boot(plan, &signals, lock.as_ref())? {
             Outcome::Reboot if plan.life.reboot => {}
             outcome => return Ok(outcome),
         }
     }
 }
 
-fn boot(plan: &Plan, signals: &Signals) -> Result<Outcome> {
+fn boot(plan: &Plan, signals: &Signals, lock: Option<&Lock>) -> Result<Outcome> {
     let (init, socket) = clone_init(plan)?;
     // From here on every early return kills init, and our own death ends a
     // child that is still ours: it waits for us, and for our death signal.
@@ -56,17 +60,20 @@ fn boot(plan: &Plan, signals: &Signals) -> Result<Outcome> {
     if let Some(text) = &plan.outside {
         outside::run(text, &init, plan.namespaces, signals)?;
     }
+    let trees = tree::clone_all(&plan.trees, init.pid())?;
+    let fds: Vec<_> = trees.iter().map(OwnedFd::as_fd).collect();
     let go = Go {
         drop_groups: setgroups_allowed(init.pid())?,
     };
-    let say_go = || {
-        go.send(socket.as_fd())
+    let say_go = |trees: &[BorrowedFd]| {
+        go.send(socket.as_fd(), trees)
             .map_err(|errno| Error::errno("start init", errno))
     };
-    say_go()?;
+    say_go(&fds)?;
+    drop(trees);
     // While the child works. Once it is somebody else's program, the guard
     // alone holds it to our life.
-    let guard = Guard::new(init.pidfd())?;
+    let guard = Guard::new(init.pidfd(), lock)?;
     let console = match await_set_up(plan, &init, &socket, signals)? {
         [Some(master), Some(slave)] => Some(Console::new(
             master,
@@ -77,7 +84,7 @@ fn boot(plan: &Plan, signals: &Signals) -> Result<Outcome> {
     };
     // Whatever init does happens after its container can be found.
     let record = Record::publish(plan, init.pid())?;
-    say_go()?;
+    say_go(&[])?;
     await_exec(plan, &socket)?;
     drop(socket);
     tell_ready(plan, init.pid())?;

@@ -9,7 +9,7 @@ use nix::errno::Errno;
 
 use crate::exec::{Failure, HEADER};
 use crate::sys::Sys;
-use crate::sys::socket;
+use crate::sys::socket::{self, MAX_FDS};
 
 /// The supervisor's word: first that maps and helpers are done, then that it
 /// is ready for init to run.
@@ -56,19 +56,22 @@ const NUMBERS: usize = 5;
 const SIZE: usize = NUMBERS * 4 + HEADER;
 
 impl Go {
-    pub(crate) fn send(self, socket: BorrowedFd) -> Sys<()> {
-        socket::send(socket, &[u8::from(self.drop_groups)], &[])
+    pub(crate) fn send(self, socket: BorrowedFd, trees: &[BorrowedFd]) -> Sys<()> {
+        socket::send(socket, &[u8::from(self.drop_groups)], trees)
     }
 
-    /// Waits for the go; EPIPE when the supervisor is gone.
-    pub(crate) fn receive(socket: BorrowedFd) -> Sys<Go> {
+    /// Waits for the go, and for the trees that come with it; EPIPE when the
+    /// supervisor is gone.
+    pub(crate) fn receive(socket: BorrowedFd) -> Sys<(Go, [Option<OwnedFd>; MAX_FDS])> {
         let mut byte = [0];
-        match socket::receive(socket, &mut byte)?.len {
-            0 => Err(Errno::EPIPE),
-            _ => Ok(Go {
-                drop_groups: byte[0] != 0,
-            }),
+        let received = socket::receive(socket, &mut byte)?;
+        if received.len == 0 {
+            return Err(Errno::EPIPE);
         }
+        let go = Go {
+            drop_groups: byte[0] != 0,
+        };
+        Ok((go, received.fds))
     }
 }
 

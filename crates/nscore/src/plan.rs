@@ -19,10 +19,13 @@ use crate::host::Host;
 use crate::idmap::{self, IdMap, Kind, MapPlan, MapSpec, MapWriter};
 use crate::init;
 use crate::namespaces::Set;
+use crate::overlay;
 use crate::rootfs;
 use crate::spec::{Net, Spec};
 use crate::stop::StopSignal;
+use crate::store::Store;
 use crate::sys::process;
+use crate::tree::Tree;
 
 /// A start, decided. Displays as one step a line.
 #[derive(Debug)]
@@ -31,6 +34,10 @@ pub struct Plan {
     /// caller's part.
     pub warnings: Vec<String>,
     pub(crate) root: PathBuf,
+    /// The directory of `--upper`.
+    pub(crate) store: Option<Store>,
+    /// What the supervisor clones for the child, sent with the go.
+    pub(crate) trees: Vec<Tree>,
     pub(crate) maps: Maps,
     pub(crate) namespaces: CloneFlags,
     pub(crate) actions: Vec<Action>,
@@ -126,6 +133,7 @@ impl Plan {
         spec.check()?;
         let root = find_root(&spec.root)?;
         let maps = Maps::new(&spec.uid_map, &spec.gid_map, &host.caller)?;
+        let mut shown = overlay::Root::new(spec, &root, host, &maps)?;
         let console = spec.console.then_some(host.terminals.streams);
         let mut namespaces = CloneFlags::CLONE_NEWUSER
             | CloneFlags::CLONE_NEWNS
@@ -136,8 +144,10 @@ impl Plan {
             namespaces |= CloneFlags::CLONE_NEWNET;
         }
         Ok(Plan {
-            warnings: warnings(spec, host),
-            actions: actions(spec, &root, host, &maps, console)?,
+            warnings: warnings(spec, host, &shown),
+            actions: actions(spec, host, &maps, &mut shown, console)?,
+            store: shown.store,
+            trees: shown.trees,
             root,
             maps,
             namespaces,
@@ -188,19 +198,20 @@ fn find_root(path: &Path) -> Result<PathBuf> {
 /// /sys; the pivot takes the host's files away.
 fn actions(
     spec: &Spec,
-    root: &Path,
     host: &Host,
     maps: &Maps,
+    root: &mut overlay::Root,
     console: Option<[bool; 3]>,
 ) -> Result<Vec<Action>> {
     let mut actions = vec![Action::EnterTime];
-    actions.extend(rootfs::root(exec::c_string(root.as_os_str())?));
+    actions.append(&mut root.before);
     actions.extend([
         Action::AwaitGo,
         Action::EnterCgroup,
         Action::BecomeRoot,
         Action::NewKeyring,
     ]);
+    actions.append(&mut root.actions);
     actions.extend(rootfs::dev(maps.group.map.has_inside(5)));
     if console.is_some() {
         actions.push(Action::MakeConsole(host.terminals.look));
@@ -220,7 +231,9 @@ fn actions(
         }
         Net::Host => actions.extend(rootfs::sys_of_host(host, cgroup)),
     }
-    actions.push(Action::Pivot);
+    actions.push(Action::Pivot {
+        covered: root.covers_host,
+    });
     if let Some(streams) = console {
         actions.push(Action::TakeConsole(streams));
     }
@@ -257,9 +270,10 @@ pub(crate) fn environment() -> Vec<(OsString, OsString)> {
     environment
 }
 
-fn warnings(spec: &Spec, host: &Host) -> Vec<String> {
+fn warnings(spec: &Spec, host: &Host, root: &overlay::Root) -> Vec<String> {
     single_id(&spec.uid_map, &spec.gid_map, &host.caller)
         .into_iter()
+        .chain(root.warnings.iter().cloned())
         .collect()
 }
 
@@ -270,6 +284,9 @@ pub(crate) fn single_id(uid: &MapSpec, gid: &MapSpec, caller: &Caller) -> Option
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(store) = &self.store {
+            writeln!(f, "{store}")?;
+        }
         writeln!(f, "enter root file system {}", quoted(&self.root))?;
         writeln!(
             f,
@@ -281,6 +298,9 @@ impl fmt::Display for Plan {
         writeln!(f, "{}", self.maps.user)?;
         if let Some(text) = &self.outside {
             writeln!(f, "run outside helper /bin/sh -c '{}'", quoted(text))?;
+        }
+        for tree in &self.trees {
+            writeln!(f, "{tree:#}")?;
         }
         for action in &self.actions {
             writeln!(f, "init: {action:#}")?;

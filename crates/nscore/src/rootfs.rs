@@ -1,7 +1,7 @@
 //! The recipes for a container's file systems: the root, /dev, /proc and /sys,
 //! as steps in their order.
 
-use std::ffi::{CStr, CString};
+use std::ffi::CStr;
 
 use nix::mount::MsFlags;
 
@@ -122,11 +122,6 @@ fn comfort(fs: &'static FileSystem, at: At) -> Action {
         keep: None,
         optional: true,
     }
-}
-
-/// The root itself, with mounts that are nobody else's business.
-pub(crate) fn root(path: CString) -> [Action; 2] {
-    [Action::PrivateMounts, Action::AttachRoot(path)]
 }
 
 /// A fresh /dev: nothing of the root's own is used or changed. The directories

@@ -20,11 +20,25 @@ pub enum Net {
     Host,
 }
 
+/// Where changes to the root file system go.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Changes {
+    /// Into the root itself.
+    #[default]
+    InPlace,
+    /// Into memory: each boot starts without those of the one before.
+    Memory,
+    /// Into this directory, as `changes/` and `work/`; the root stays as it is.
+    Directory(PathBuf),
+}
+
 /// A container as it was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Spec {
     /// The directory that becomes the root file system.
     pub root: PathBuf,
+    /// Where changes to it go.
+    pub changes: Changes,
     /// The program that becomes PID 1, and its arguments; none means /bin/sh.
     /// A name without a slash is looked up in the container's PATH.
     pub command: Vec<OsString>,
@@ -63,6 +77,7 @@ impl Spec {
     pub fn new(root: impl Into<PathBuf>) -> Spec {
         Spec {
             root: root.into(),
+            changes: Changes::default(),
             command: Vec::new(),
             console: true,
             net: Net::default(),
@@ -86,6 +101,12 @@ impl Spec {
         if self.root.as_os_str().is_empty() {
             return Err(Error::usage(
                 "use '' as root file system",
+                "the name is empty",
+            ));
+        }
+        if self.changes == Changes::Directory(PathBuf::new()) {
+            return Err(Error::usage(
+                "use '' as upper directory",
                 "the name is empty",
             ));
         }

@@ -132,6 +132,15 @@ impl IdMap {
             .any(|e| e.outside <= id && u64::from(id) < e.outside_end())
     }
 
+    /// The id of ours that the container's `id` is.
+    pub(crate) fn outside(&self, id: u32) -> Option<u32> {
+        let e = self
+            .0
+            .iter()
+            .find(|e| e.inside <= id && u64::from(id) < e.inside_end())?;
+        Some(e.outside + (id - e.inside))
+    }
+
     /// How many ids are mapped.
     #[must_use]
     pub fn len(&self) -> u64 {

@@ -3,6 +3,8 @@
 #![allow(unsafe_code)]
 
 pub(crate) mod clone;
+mod fscontext;
+pub(crate) mod layers;
 pub(crate) mod mount;
 pub(crate) mod path;
 pub(crate) mod process;

@@ -10,6 +10,7 @@ use nix::mount::{MntFlags, MsFlags};
 use nix::sys::stat::Mode;
 use nix::unistd;
 
+use super::fscontext::Context;
 use super::{Sys, cvt, cvt_fd};
 
 /// A new file system instance, as fsconfig(2) is told of it.
@@ -53,52 +54,14 @@ pub(crate) fn mount_new(
 }
 
 /// A mount of a new file system that is attached nowhere yet.
-fn new_mount(fs: &FileSystem) -> Sys<OwnedFd> {
-    const FSOPEN_CLOEXEC: libc::c_uint = 1;
-    const FSMOUNT_CLOEXEC: libc::c_uint = 1;
-    const SET_FLAG: libc::c_uint = 0;
-    const SET_STRING: libc::c_uint = 1;
-    const CMD_CREATE: libc::c_uint = 6;
-    // SAFETY: the name is NUL-terminated; the call returns a new descriptor.
-    let context = unsafe {
-        cvt_fd(libc::syscall(
-            libc::SYS_fsopen,
-            fs.kind.as_ptr(),
-            FSOPEN_CLOEXEC,
-        ))
-    }?;
-    let config = |command: libc::c_uint, key: *const libc::c_char, value: *const libc::c_char| {
-        // SAFETY: key and value are null or NUL-terminated, as command wants.
-        cvt(unsafe {
-            libc::syscall(
-                libc::SYS_fsconfig,
-                context.as_raw_fd(),
-                command,
-                key,
-                value,
-                0,
-            )
-        })
-    };
+pub(crate) fn new_mount(fs: &FileSystem) -> Sys<OwnedFd> {
+    let context = Context::open(fs.kind)?;
     // What /proc/mounts shows as the device: the kind, as everywhere.
-    config(SET_STRING, c"source".as_ptr(), fs.kind.as_ptr())?;
+    context.set(c"source", Some(fs.kind))?;
     for (key, value) in fs.options {
-        match value {
-            Some(value) => config(SET_STRING, key.as_ptr(), value.as_ptr())?,
-            None => config(SET_FLAG, key.as_ptr(), std::ptr::null())?,
-        };
+        context.set(key, *value)?;
     }
-    config(CMD_CREATE, std::ptr::null(), std::ptr::null())?;
-    let flags = attributes(fs.flags);
-    // SAFETY: integers only; the call returns a new descriptor.
-    unsafe {
-        cvt_fd(libc::syscall(
-            libc::SYS_fsmount,
-            context.as_raw_fd(),
-            FSMOUNT_CLOEXEC,
-            flags,
-        ))
-    }
+    context.mount(attributes(fs.flags))
 }
 
 /// The MOUNT_ATTR_ bits of MS_ flags: nosuid, nodev and noexec are the same
@@ -252,9 +215,13 @@ pub(crate) fn mount_working_directory(known: &CStr) -> Sys<OwnedFd> {
 }
 
 /// Makes the working directory the root of this mount namespace and forgets
-/// the old root, pivot_root(2) "pivot_root(".", ".")".
-pub(crate) fn pivot_here() -> Sys<()> {
+/// the old root, pivot_root(2) "pivot_root(".", ".")". The old root is then on
+/// top of the new one, and on top of it what `covered` it.
+pub(crate) fn pivot_here(covered: bool) -> Sys<()> {
     unistd::pivot_root(c".", c".")?;
+    if covered {
+        nix::mount::umount2(c".", MntFlags::MNT_DETACH)?;
+    }
     nix::mount::umount2(c".", MntFlags::MNT_DETACH)?;
     unistd::chdir(c"/")
 }

@@ -1,8 +1,9 @@
 //! Opening and making things inside a directory without ever leaving it.
 
 use std::ffi::CStr;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 
+use nix::errno::Errno;
 use nix::fcntl::{self, OFlag};
 use nix::mount::{self, MntFlags};
 use nix::sys::stat::{self, Mode, SFlag};
@@ -40,4 +41,89 @@ pub(crate) fn unmake_dir(dir: BorrowedFd, name: &CStr) -> Sys<()> {
 /// Makes an empty file, a mount point for another.
 pub(crate) fn make_file(dir: BorrowedFd, name: &CStr) -> Sys<()> {
     stat::mknodat(dir, name, SFlag::S_IFREG, Mode::from_bits_retain(0o600), 0)
+}
+
+/// Opens `path` below `dir` for finding only (O_PATH), or as `flags` say,
+/// following no link and never leaving `dir`, openat2(2); an empty path is
+/// `dir` itself.
+pub(crate) fn open_below(dir: BorrowedFd, path: &CStr, flags: OFlag) -> Sys<OwnedFd> {
+    let path = if path.is_empty() { c"." } else { path };
+    let flags = flags | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    let how = fcntl::OpenHow::new().flags(flags).resolve(
+        fcntl::ResolveFlag::RESOLVE_BENEATH
+            | fcntl::ResolveFlag::RESOLVE_NO_SYMLINKS
+            | fcntl::ResolveFlag::RESOLVE_NO_MAGICLINKS,
+    );
+    match fcntl::openat2(dir, path, how) {
+        Err(Errno::ENOSYS) => walk(dir, path, flags),
+        other => other,
+    }
+}
+
+/// Opens the directory at an absolute `path` that had no link in it when it was
+/// looked up, and must have none now: whoever owns a directory on the way could
+/// make it lead elsewhere meanwhile.
+pub(crate) fn open_known_dir(path: &CStr, flags: OFlag) -> Sys<OwnedFd> {
+    let find = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let root = fcntl::open(c"/", find, Mode::empty())?;
+    let bytes = path.to_bytes_with_nul();
+    let below = bytes.strip_prefix(b"/").unwrap_or(bytes);
+    let below = CStr::from_bytes_with_nul(below).map_err(|_| Errno::EINVAL)?;
+    open_below(root.as_fd(), below, flags | OFlag::O_DIRECTORY)
+}
+
+/// The same, one component after the other.
+fn walk(dir: BorrowedFd, path: &CStr, flags: OFlag) -> Sys<OwnedFd> {
+    let mut at = fcntl::openat(dir, c".", OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty())?;
+    let mut rest = path.to_bytes();
+    loop {
+        let end = rest.iter().position(|byte| *byte == b'/');
+        let name = &rest[..end.unwrap_or(rest.len())];
+        if name == b".." {
+            return Err(Errno::EXDEV);
+        }
+        // A name and its NUL: longer than the kernel's NAME_MAX is no name.
+        let mut buffer = [0; 256];
+        let Some(room) = buffer.get_mut(..name.len()) else {
+            return Err(Errno::ENAMETOOLONG);
+        };
+        room.copy_from_slice(name);
+        let name = CStr::from_bytes_until_nul(&buffer).map_err(|_| Errno::ENAMETOOLONG)?;
+        match end {
+            Some(end) => {
+                at = open_dir(at.as_fd(), name)?;
+                rest = &rest[end + 1..];
+            }
+            None => return fcntl::openat(&at, name, flags, Mode::empty()),
+        }
+    }
+}
+
+/// The directory below `dir` that holds the last component of `path`, and that
+/// component.
+pub(crate) fn open_parent<'a>(dir: BorrowedFd, path: &'a CStr) -> Sys<(OwnedFd, &'a CStr)> {
+    let bytes = path.to_bytes_with_nul();
+    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY;
+    let Some(at) = bytes.iter().rposition(|byte| *byte == b'/') else {
+        return Ok((open_below(dir, c"", flags)?, path));
+    };
+    let mut buffer = [0; libc::PATH_MAX as usize];
+    let Some(room) = buffer.get_mut(..at) else {
+        return Err(Errno::ENAMETOOLONG);
+    };
+    room.copy_from_slice(&bytes[..at]);
+    let parent = CStr::from_bytes_until_nul(&buffer).map_err(|_| Errno::ENAMETOOLONG)?;
+    let name = CStr::from_bytes_with_nul(&bytes[at + 1..]).map_err(|_| Errno::EINVAL)?;
+    Ok((open_below(dir, parent, flags)?, name))
+}
+
+/// Copies the file `path` of one directory to the same path of another, where
+/// it must not exist yet. An owner or date is not kept, the mode is.
+pub(crate) fn copy_file(from: BorrowedFd, to: BorrowedFd, path: &CStr, mode: Mode) -> Sys<()> {
+    let source = open_below(from, path, OFlag::O_RDONLY | OFlag::O_NONBLOCK)?;
+    let (dir, name) = open_parent(to, path)?;
+    let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_CLOEXEC;
+    let target = fcntl::openat(&dir, name, flags, mode)?;
+    while nix::sys::sendfile::sendfile(&target, &source, None, 1 << 20)? > 0 {}
+    Ok(())
 }

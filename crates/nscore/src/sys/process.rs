@@ -259,26 +259,29 @@ pub(crate) fn loopback_up() -> Sys<()> {
         .map(drop)
 }
 
-/// Closes every descriptor but two. Where close_range(2) is missing, as many
-/// as the limit allows one by one.
-pub(crate) fn close_all_but(kept: [RawFd; 2]) {
-    let low = kept[0].min(kept[1]).cast_unsigned();
-    let high = kept[0].max(kept[1]).cast_unsigned();
-    let ranges = [
-        (0, low.saturating_sub(1)),
-        (low + 1, high - 1),
-        (high + 1, libc::c_uint::MAX),
-    ];
-    for (first, last) in ranges {
-        if first > last || (first == 0 && low == 0) {
-            continue;
-        }
-        // SAFETY: the process that calls this owns no descriptor but the two.
-        if cvt(unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) }).is_err() {
-            for fd in first..=last.min(4096) {
-                // SAFETY: as above.
-                unsafe { libc::close(fd.cast_signed()) };
-            }
+/// Closes every descriptor but three, two of which may be the same. Where
+/// close_range(2) is missing, as many as the limit allows one by one.
+pub(crate) fn close_all_but(mut kept: [RawFd; 3]) {
+    kept.sort_unstable();
+    let mut first: libc::c_uint = 0;
+    for fd in kept.map(RawFd::cast_unsigned) {
+        close_range(first, fd);
+        first = fd + 1;
+    }
+    close_range(first, libc::c_uint::MAX);
+}
+
+/// Closes the descriptors from `first` to the one before `end`.
+fn close_range(first: libc::c_uint, end: libc::c_uint) {
+    if first >= end {
+        return;
+    }
+    let last = end - 1;
+    // SAFETY: the process that calls this owns no descriptor but those kept.
+    if cvt(unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) }).is_err() {
+        for fd in first..=last.min(4096) {
+            // SAFETY: as above.
+            unsafe { libc::close(fd.cast_signed()) };
         }
     }
 }

@@ -8,11 +8,14 @@ use nix::errno::Errno;
 use super::{Sys, cvt};
 
 /// Descriptors that one message can carry.
-pub(crate) const MAX_FDS: usize = 4;
+pub(crate) const MAX_FDS: usize = 64;
 
 /// A control message buffer of the alignment that cmsghdr wants.
 #[repr(C, align(8))]
-struct Control([u8; 64]);
+struct Control([u8; CONTROL]);
+
+/// Room for one header with MAX_FDS descriptors, cmsg(3).
+const CONTROL: usize = 16 + MAX_FDS * size_of::<RawFd>();
 
 /// What a message brought.
 pub(crate) struct Received {
@@ -24,7 +27,7 @@ pub(crate) struct Received {
 
 /// Sends one message. Never raises SIGPIPE: EPIPE says that the peer is gone.
 pub(crate) fn send(socket: BorrowedFd, bytes: &[u8], fds: &[BorrowedFd]) -> Sys<()> {
-    let mut control = Control([0; 64]);
+    let mut control = Control([0; CONTROL]);
     let mut part = libc::iovec {
         iov_base: bytes.as_ptr().cast_mut().cast(),
         iov_len: bytes.len(),
@@ -63,7 +66,7 @@ pub(crate) fn send(socket: BorrowedFd, bytes: &[u8], fds: &[BorrowedFd]) -> Sys<
 
 /// Receives one message, waiting for it.
 pub(crate) fn receive(socket: BorrowedFd, bytes: &mut [u8]) -> Sys<Received> {
-    let mut control = Control([0; 64]);
+    let mut control = Control([0; CONTROL]);
     let mut part = libc::iovec {
         iov_base: bytes.as_mut_ptr().cast(),
         iov_len: bytes.len(),

@@ -1,0 +1,151 @@
+//! How the root is shown and where its changes go: which trees the supervisor
+//! makes, which directories get an overlay, and what their upper layers begin
+//! with. <https://docs.kernel.org/filesystems/overlayfs.html>
+//!
+//! Root shows a DIR of an owner outside the maps through idmapped mounts, one
+//! overlay on each. Anyone else makes overlays of what they find; the kernel
+//! refuses that for a directory with mounts below it, which could uncover what
+//! they cover, so such a directory is made anew and its parts get overlays.
+
+mod cover;
+mod mounts;
+mod seed;
+mod step;
+
+use std::ffi::{CStr, CString, OsStr};
+use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+
+pub(crate) use step::{Layer, LayerSource, Mask, Merge, Step, StoreSource};
+
+use self::cover::Cover;
+use self::seed::Seed;
+use crate::action::Action;
+use crate::error::{Error, Result, quoted};
+use crate::exec::c_string;
+use crate::host::Host;
+use crate::plan::Maps;
+use crate::spec::{Changes, Spec};
+use crate::store::Store;
+use crate::tree::Tree;
+
+/// The way to the root, decided.
+#[derive(Debug, Default)]
+pub(crate) struct Root {
+    pub(crate) store: Option<Store>,
+    pub(crate) trees: Vec<Tree>,
+    /// The child's steps before the maps are written.
+    pub(crate) before: Vec<Action>,
+    /// Its steps as container root.
+    pub(crate) actions: Vec<Action>,
+    /// The new root hangs below a mount over `/` itself.
+    pub(crate) covers_host: bool,
+    pub(crate) warnings: Vec<String>,
+}
+
+impl Root {
+    /// Decides how the root at `path`, absolute and without links, is shown.
+    /// Reads directories, and where files are copied finds out which can be.
+    ///
+    /// # Errors
+    /// An upper directory that cannot be one.
+    pub(crate) fn new(spec: &Spec, path: &Path, host: &Host, maps: &Maps) -> Result<Root> {
+        let name = c_string(path.as_os_str())?;
+        // An owner that the container knows needs no help; what cannot be
+        // looked at fails later, with the reason.
+        let owner = path.metadata().map(|status| status.uid());
+        let foreign = owner.is_ok_and(|uid| !maps.user.map.has_outside(uid));
+        let idmapped = foreign && host.caller.user.is_initial_root();
+        if spec.changes == Changes::InPlace {
+            return Ok(in_place(name, path, idmapped));
+        }
+        let (store, fresh, tree) = store(spec, host, maps)?;
+        let mut cover = Cover::new(path, !foreign || idmapped, fresh);
+        let mut root = Root {
+            store,
+            covers_host: path == Path::new("/"),
+            ..Root::default()
+        };
+        if idmapped {
+            root.trees.push(Tree::Root(name.clone()));
+            cover.with_trees(&name, &mut root.trees)?;
+        } else {
+            cover.add(Path::new(""))?;
+        }
+        let source = match (&root.store, tree) {
+            (None, _) => StoreSource::Memory,
+            (Some(store), false) => {
+                let open = Step::OpenStore(store.path.clone());
+                root.before.push(Action::Overlay(open));
+                StoreSource::Opened
+            }
+            (Some(store), true) => {
+                root.trees.push(Tree::Changes(store.path.clone()));
+                StoreSource::Tree(root.trees.len() - 1)
+            }
+        };
+        let seed = if foreign && !idmapped {
+            Seed::scan(path)
+        } else {
+            Seed::default()
+        };
+        root.warnings.extend(cover.warning(&seed));
+        let steps = cover.steps(source, seed)?;
+        root.actions.push(Action::PrivateMounts);
+        root.actions.extend(steps.into_iter().map(Action::Overlay));
+        Ok(root)
+    }
+}
+
+/// No overlay. The host's own root is never idmapped: with its files under
+/// their own ids a container would be a way to break the host, and nobody who
+/// wants that asks for a container.
+fn in_place(name: CString, path: &Path, idmapped: bool) -> Root {
+    let mut root = Root::default();
+    root.before.push(Action::PrivateMounts);
+    if idmapped && path != Path::new("/") {
+        root.trees.push(Tree::Whole(name.clone()));
+        root.actions.push(Action::AttachTree(name));
+    } else {
+        root.before.push(Action::AttachRoot(name));
+    }
+    root
+}
+
+/// The upper directory, whether upper layers are new ones, and whether the
+/// supervisor has to show it with the container's ids.
+fn store(spec: &Spec, host: &Host, maps: &Maps) -> Result<(Option<Store>, bool, bool)> {
+    let Changes::Directory(dir) = &spec.changes else {
+        return Ok((None, true, false));
+    };
+    let what = || format!("use upper directory {}", quoted(dir));
+    let path = fs::canonicalize(dir).map_err(|error| Error::io(what(), &error))?;
+    let status = path.metadata().map_err(|error| Error::io(what(), &error))?;
+    if !status.is_dir() {
+        return Err(Error::new(what(), "not a directory"));
+    }
+    let tree = host.caller.user.is_initial_root() && !maps.user.map.has_outside(status.uid());
+    let root_id = |map: &crate::idmap::IdMap| map.outside(0).unwrap_or(0);
+    // Through an idmapped mount ids on disk are the container's own.
+    let owner = if tree {
+        (0, 0)
+    } else {
+        (root_id(&maps.user.map), root_id(&maps.group.map))
+    };
+    let fresh = path.join("changes").symlink_metadata().is_err();
+    let store = Store {
+        path: c_string(path.as_os_str())?,
+        owner,
+    };
+    Ok((Some(store), fresh, tree))
+}
+
+/// A path of the plan's as it stands in a message.
+pub(crate) fn shown(path: &CStr) -> String {
+    if path.is_empty() {
+        return String::new();
+    }
+    quoted(OsStr::from_bytes(path.to_bytes()))
+}

@@ -1,0 +1,92 @@
+//! The directory of `--upper`: one container at a time by a lock on it, and in
+//! it changes/ and work/, made at first use.
+
+use std::ffi::CString;
+use std::fmt;
+use std::fs::File;
+use std::os::fd::{AsFd as _, BorrowedFd};
+
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg, OFlag};
+use nix::sys::stat::{self, Mode};
+use nix::unistd::{self, Gid, Uid};
+
+use crate::error::{Error, Result};
+use crate::overlay::shown;
+use crate::sys::path;
+
+/// A directory for changes, decided.
+#[derive(Debug)]
+pub(crate) struct Store {
+    /// Absolute and without links.
+    pub(crate) path: CString,
+    /// Who owns what is made in it: the container's root, in our ids.
+    pub(crate) owner: (u32, u32),
+}
+
+/// The right to use one; it ends when the last descriptor of it closes.
+pub(crate) struct Lock(Flock<File>);
+
+impl Lock {
+    pub(crate) fn fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl Store {
+    /// Locks the directory and makes changes/ and work/ in it.
+    ///
+    /// # Errors
+    /// When another container has it, or nothing can be made there.
+    pub(crate) fn prepare(&self) -> Result<Lock> {
+        let shown = shown(&self.path);
+        let dir = path::open_known_dir(&self.path, OFlag::O_RDONLY)
+            .map_err(|errno| Error::errno(format!("open upper directory {shown}"), errno))?;
+        let lock = Flock::lock(File::from(dir), FlockArg::LockExclusiveNonblock).map_err(
+            |(_, errno)| match errno {
+                Errno::EWOULDBLOCK => Error::new(
+                    format!("use upper directory {shown}"),
+                    "another container uses it",
+                ),
+                errno => Error::errno(format!("lock upper directory {shown}"), errno),
+            },
+        )?;
+        for name in ["changes", "work"] {
+            self.make(&lock, name).map_err(|errno| {
+                Error::errno(format!("make {name} in upper directory {shown}"), errno)
+            })?;
+        }
+        Ok(Lock(lock))
+    }
+
+    fn make(&self, dir: &File, name: &str) -> std::result::Result<(), Errno> {
+        // The caller's umask is not the container's.
+        let umask = stat::umask(Mode::empty());
+        let made = stat::mkdirat(dir, name, Mode::from_bits_retain(0o755));
+        stat::umask(umask);
+        match made {
+            // What is there already is a container's, and is looked at by the
+            // container alone.
+            Err(Errno::EEXIST) => return Ok(()),
+            other => other?,
+        }
+        let (uid, gid) = self.owner;
+        if (uid, gid) == (unistd::geteuid().as_raw(), unistd::getegid().as_raw()) {
+            return Ok(());
+        }
+        unistd::fchownat(
+            dir,
+            name,
+            Some(Uid::from_raw(uid)),
+            Some(Gid::from_raw(gid)),
+            nix::fcntl::AtFlags::AT_SYMLINK_NOFOLLOW,
+        )
+    }
+}
+
+impl fmt::Display for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = shown(&self.path);
+        write!(f, "lock {path}, and make changes and work in it")
+    }
+}

@@ -1,0 +1,80 @@
+//! A file system being configured, fsopen(2), fsconfig(2) and fsmount(2). No
+//! allocation.
+
+use std::ffi::CStr;
+use std::os::fd::{AsRawFd as _, OwnedFd};
+
+use super::{Sys, cvt, cvt_fd};
+
+/// A file system that does not exist yet.
+pub(super) struct Context(OwnedFd);
+
+impl Context {
+    /// Begins one of this kind.
+    pub(super) fn open(kind: &CStr) -> Sys<Context> {
+        const FSOPEN_CLOEXEC: libc::c_uint = 1;
+        // SAFETY: the name is NUL-terminated; the call returns a new descriptor.
+        let fd = unsafe {
+            cvt_fd(libc::syscall(
+                libc::SYS_fsopen,
+                kind.as_ptr(),
+                FSOPEN_CLOEXEC,
+            ))
+        };
+        fd.map(Context)
+    }
+
+    /// Sets an option with a value, or a flag without one.
+    pub(super) fn set(&self, key: &CStr, value: Option<&CStr>) -> Sys<()> {
+        const SET_FLAG: libc::c_uint = 0;
+        const SET_STRING: libc::c_uint = 1;
+        let command = if value.is_some() {
+            SET_STRING
+        } else {
+            SET_FLAG
+        };
+        self.config(
+            command,
+            key.as_ptr(),
+            value.map_or(std::ptr::null(), CStr::as_ptr),
+        )
+    }
+
+    /// Makes the file system, and a mount of it that is attached nowhere yet.
+    /// `attributes` are MOUNT_ATTR_ flags.
+    pub(super) fn mount(&self, attributes: libc::c_ulong) -> Sys<OwnedFd> {
+        const CMD_CREATE: libc::c_uint = 6;
+        const FSMOUNT_CLOEXEC: libc::c_uint = 1;
+        self.config(CMD_CREATE, std::ptr::null(), std::ptr::null())?;
+        // SAFETY: integers only; the call returns a new descriptor.
+        unsafe {
+            cvt_fd(libc::syscall(
+                libc::SYS_fsmount,
+                self.0.as_raw_fd(),
+                FSMOUNT_CLOEXEC,
+                attributes,
+            ))
+        }
+    }
+
+    fn config(
+        &self,
+        command: libc::c_uint,
+        key: *const libc::c_char,
+        value: *const libc::c_char,
+    ) -> Sys<()> {
+        // SAFETY: the callers above pass null or NUL-terminated strings, as
+        // their command wants, which outlive the call.
+        cvt(unsafe {
+            libc::syscall(
+                libc::SYS_fsconfig,
+                self.0.as_raw_fd(),
+                command,
+                key,
+                value,
+                0,
+            )
+        })
+        .map(drop)
+    }
+}

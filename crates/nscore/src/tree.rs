@@ -1,0 +1,139 @@
+//! Trees of mounts that the supervisor makes for the child, which may not make
+//! them itself: shown with the container's ids, so that what belongs to id N on
+//! disk belongs to id N inside.
+
+use std::ffi::{CStr, CString, OsStr};
+use std::fmt;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
+
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, open};
+use nix::sys::stat::Mode;
+
+use crate::error::{Error, Result, quoted};
+use crate::hint::Op;
+use crate::sys::{Sys, layers, mount, path};
+
+/// One tree, decided.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Tree {
+    /// The whole root with what is mounted below it, for use as it is. Where
+    /// the kernel or a file system cannot do that the child shows it with the
+    /// ids on disk, as if nothing had been asked.
+    Whole(CString),
+    /// The root alone, as a layer.
+    Root(CString),
+    /// What is mounted at this path below the root, as a layer; with the ids
+    /// on disk where its file system can do no other.
+    Part(CString, CString),
+    /// The directory that changes go to.
+    Changes(CString),
+}
+
+impl Tree {
+    fn base(&self) -> &CStr {
+        match self {
+            Tree::Whole(path) | Tree::Root(path) | Tree::Part(path, _) | Tree::Changes(path) => {
+                path
+            }
+        }
+    }
+
+    /// Makes it, in the user namespace `ids`; None where the child can do
+    /// without.
+    fn clone_for(&self, ids: BorrowedFd) -> Sys<Option<OwnedFd>> {
+        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY;
+        let base = path::open_known_dir(self.base(), flags)?;
+        match self {
+            Tree::Whole(_) => match whole(base.as_fd(), ids) {
+                Err(Errno::ENOSYS | Errno::EINVAL | Errno::EPERM) => Ok(None),
+                other => other.map(Some),
+            },
+            Tree::Root(_) | Tree::Changes(_) => {
+                let tree = mount::open_tree(base.as_fd(), c"", false)?;
+                layers::separate(tree.as_fd(), false, Some(ids))?;
+                Ok(Some(tree))
+            }
+            Tree::Part(_, inside) => {
+                let part = path::open_below(base.as_fd(), inside, flags)?;
+                let tree = mount::open_tree(part.as_fd(), c"", false)?;
+                match layers::separate(tree.as_fd(), false, Some(ids)) {
+                    Err(Errno::EINVAL | Errno::EPERM) => {
+                        layers::separate(tree.as_fd(), false, None)?;
+                    }
+                    other => other?,
+                }
+                Ok(Some(tree))
+            }
+        }
+    }
+}
+
+/// A copy of the root and all below it. One mount that cannot be idmapped, a
+/// /proc of a chroot's for example, would spoil all of it: then the root alone
+/// is.
+fn whole(base: BorrowedFd, ids: BorrowedFd) -> Sys<OwnedFd> {
+    let tree = mount::open_tree(base, c"", true)?;
+    match layers::separate(tree.as_fd(), true, Some(ids)) {
+        Err(Errno::EINVAL | Errno::EPERM) => {
+            layers::separate(tree.as_fd(), true, None)?;
+            layers::separate(tree.as_fd(), false, Some(ids))?;
+        }
+        other => other?,
+    }
+    Ok(tree)
+}
+
+/// Makes all of them for the container of process `pid`, whose maps are
+/// written. Each belongs to no propagation group when it leaves here.
+///
+/// # Errors
+/// The first that cannot be made and that the container cannot do without.
+pub(crate) fn clone_all(trees: &[Tree], pid: libc::pid_t) -> Result<Vec<OwnedFd>> {
+    if trees.is_empty() {
+        return Ok(Vec::new());
+    }
+    let path = format!("/proc/{pid}/ns/user");
+    let ids = open(
+        path.as_str(),
+        OFlag::O_RDONLY | OFlag::O_CLOEXEC,
+        Mode::empty(),
+    )
+    .map_err(|errno| Error::errno(format!("open {path}"), errno))?;
+    let mut clones = Vec::new();
+    for tree in trees {
+        let clone = tree
+            .clone_for(ids.as_fd())
+            .map_err(|errno| Error::system(Op::Idmap, tree.to_string(), errno))?;
+        clones.extend(clone);
+    }
+    Ok(clones)
+}
+
+impl fmt::Display for Tree {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = |path: &CStr| quoted(OsStr::from_bytes(path.to_bytes()));
+        write!(f, "clone {}", shown(self.base()))?;
+        match self {
+            Tree::Part(_, inside) => write!(f, "{}{}", separator(self.base()), shown(inside))?,
+            Tree::Whole(_) => f.write_str(" and what is mounted there")?,
+            Tree::Root(_) | Tree::Changes(_) => {}
+        }
+        f.write_str(" with the container's ids")?;
+        match self {
+            Tree::Whole(_) | Tree::Part(..) if f.alternate() => {
+                f.write_str(", if the kernel allows it")
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn separator(base: &CStr) -> &'static str {
+    if base.to_bytes().ends_with(b"/") {
+        ""
+    } else {
+        "/"
+    }
+}
