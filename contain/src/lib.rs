@@ -19,40 +19,12 @@ use nscore::{Changes, Error, Host, MapSpec, Net, Plan, Spec, StopSignal};
     max_term_width = 90
 )]
 pub struct Args {
-    /// Use our stdin, stdout and stderr; make no pseudo-terminal
-    #[arg(short = 'c', long)]
-    no_console: bool,
-
-    /// Run CMD under a small init that reaps orphans and passes signals
-    #[arg(long)]
-    init: bool,
-
-    /// End with status 133 when the container reboots
-    #[arg(long)]
-    no_reboot: bool,
-
-    /// Stop init by SIGNAL, not by what its own manual says
-    #[arg(long, value_name = "SIGNAL")]
-    stop_signal: Option<StopSignal>,
-
-    /// Kill init when it takes longer than this to stop
-    #[arg(long, value_name = "SECONDS", default_value_t = 10)]
-    stop_timeout: u32,
-
-    /// Write init's process id and a newline to FD once init runs
-    #[arg(long, value_name = "FD", value_parser = clap::value_parser!(i32).range(0..))]
-    ready_fd: Option<i32>,
-
-    /// Share the host's network, unprivileged
-    #[arg(short = 'n', long)]
-    host_net: bool,
-
     /// Send changes to memory, where they vanish at the end
-    #[arg(short = 'x', long, conflicts_with = "upper")]
+    #[arg(short = 'x', long, conflicts_with = "upper", help_heading = ROOT)]
     ephemeral: bool,
 
     /// Send changes to DIR (its changes/ and work/) instead of the root
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", help_heading = ROOT)]
     upper: Option<PathBuf>,
 
     /// Map user ids: START:LOWER:COUNT[,...], auto, root or keep
@@ -63,6 +35,7 @@ pub struct Args {
         default_value = "auto",
         hide_default_value = true
     )]
+    #[arg(help_heading = IDENTITY)]
     uid_map: MapSpec,
 
     /// Map group ids, likewise
@@ -73,14 +46,44 @@ pub struct Args {
         default_value = "auto",
         hide_default_value = true
     )]
+    #[arg(help_heading = IDENTITY)]
     gid_map: MapSpec,
 
+    /// Use our stdin, stdout and stderr; make no pseudo-terminal
+    #[arg(short = 'c', long, help_heading = LIFE)]
+    no_console: bool,
+
+    /// Run CMD under a small init that reaps orphans and passes signals
+    #[arg(long, help_heading = LIFE)]
+    init: bool,
+
+    /// End with status 133 when the container reboots
+    #[arg(long, help_heading = LIFE)]
+    no_reboot: bool,
+
+    /// Stop init by SIGNAL, not by what its own manual says
+    #[arg(long, value_name = "SIGNAL", help_heading = LIFE)]
+    stop_signal: Option<StopSignal>,
+
+    /// Kill init when it takes longer than this to stop
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, help_heading = LIFE)]
+    stop_timeout: u32,
+
+    /// Write init's process id and a newline to FD once init runs
+    #[arg(long, value_name = "FD", value_parser = clap::value_parser!(i32).range(0..))]
+    #[arg(help_heading = LIFE)]
+    ready_fd: Option<i32>,
+
+    /// Share the host's network, unprivileged
+    #[arg(short = 'n', long, help_heading = NETWORK)]
+    host_net: bool,
+
     /// Run CMD by /bin/sh inside, in the new root, before init
-    #[arg(short, long, value_name = "CMD")]
+    #[arg(short, long, value_name = "CMD", help_heading = HELPERS)]
     inside: Option<OsString>,
 
     /// Run CMD by /bin/sh on the host, as a child of a process inside
-    #[arg(short, long, value_name = "CMD")]
+    #[arg(short, long, value_name = "CMD", help_heading = HELPERS)]
     outside: Option<OsString>,
 
     /// Print what would be done, one step a line, and start nothing
@@ -95,6 +98,12 @@ pub struct Args {
     )]
     operands: Vec<OsString>,
 }
+
+const ROOT: &str = "Root file system";
+const IDENTITY: &str = "Identity";
+const LIFE: &str = "Console and life";
+const NETWORK: &str = "Network";
+const HELPERS: &str = "Helpers";
 
 impl Args {
     fn into_spec(self) -> Result<Spec, Error> {

@@ -42,7 +42,7 @@ pub(crate) fn man(program: &Program) -> Result<String> {
     page += &synopsis(&command);
     page += &generated_description(&command);
     page += description;
-    page += &body(|out| man.render_options_section(out))?;
+    page += &options(&man)?;
     page += if maps { MAPS } else { "" };
     page += rest;
     Ok(page)
@@ -59,6 +59,13 @@ fn body(render: impl FnOnce(&mut dyn std::io::Write) -> std::io::Result<()>) -> 
     let text = part(render)?;
     let section = text.find(".SH").unwrap_or(0);
     Ok(text[section..].to_string())
+}
+
+/// The options, those under a heading of --help in a subsection of the name.
+fn options(man: &Man) -> Result<String> {
+    let text = body(|out| man.render_options_section(out))?;
+    let (first, rest) = text.split_at(".SH".len().min(text.len()));
+    Ok(format!("{first}{}", rest.replace("\n.SH ", "\n.SS ")))
 }
 
 /// What --help says, but for the first paragraph, which is the page's name line.
