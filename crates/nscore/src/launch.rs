@@ -74,6 +74,9 @@ fn boot(plan: &Plan, signals: &Signals, lock: Option<&Lock>) -> Result<Outcome> 
     // While the child works. Once it is somebody else's program, the guard
     // alone holds it to our life.
     let guard = Guard::new(init.pidfd(), lock)?;
+    // Whatever init does happens after its container can be found.
+    let record = Record::publish(plan, init.pid())?;
+    say_go(&[])?;
     let console = match await_set_up(plan, &init, &socket, signals)? {
         [Some(master), Some(slave)] => Some(Console::new(
             master,
@@ -82,11 +85,9 @@ fn boot(plan: &Plan, signals: &Signals, lock: Option<&Lock>) -> Result<Outcome> 
         )?),
         _ => None,
     };
-    // Whatever init does happens after its container can be found.
-    let record = Record::publish(plan, init.pid())?;
-    say_go(&[])?;
     await_exec(plan, &socket)?;
     drop(socket);
+    record.as_ref().map_or(Ok(()), Record::seal)?;
     tell_ready(plan, init.pid())?;
     let outcome = supervise::until_end(init, console, signals, Role::Init(&plan.life))?;
     drop(guard);

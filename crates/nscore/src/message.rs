@@ -11,8 +11,8 @@ use crate::exec::{Failure, HEADER};
 use crate::sys::Sys;
 use crate::sys::socket::{self, MAX_FDS};
 
-/// The supervisor's word: first that maps and helpers are done, then that it
-/// is ready for init to run.
+/// The supervisor's word: first that maps and helpers are done, then that
+/// guard and record are, so that init may run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Go {
     /// setgroups(2) is allowed in the new user namespace.

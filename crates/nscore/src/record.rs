@@ -45,9 +45,9 @@ pub(crate) struct Record {
 }
 
 impl Record {
-    /// Publishes the record of a container that runs; it lasts as long as the
-    /// descriptor. None where the kernel has no memfd: then inject cannot find
-    /// the container, and all else works.
+    /// Publishes the record of a container that is being started, to be sealed
+    /// once it runs; it lasts as long as the descriptor. None where the kernel
+    /// has no memfd: then inject cannot find the container, and all else works.
     pub(crate) fn publish(plan: &Plan, init: libc::pid_t) -> Result<Option<OwnedFd>> {
         let record = Record {
             init,
@@ -63,15 +63,21 @@ impl Record {
         let mut file = fs::File::from(fd);
         file.write_all(&record.encode())
             .map_err(|error| Error::io("publish the container's record", &error))?;
-        let fd = OwnedFd::from(file);
-        fcntl(&fd, FcntlArg::F_ADD_SEALS(SEALS)).map_err(failed)?;
-        Ok(Some(fd))
+        Ok(Some(file.into()))
+    }
+
+    /// Seals it: the container runs.
+    pub(crate) fn seal(record: &OwnedFd) -> Result<()> {
+        fcntl(record, FcntlArg::F_ADD_SEALS(SEALS))
+            .map(drop)
+            .map_err(|errno| Error::errno("publish the container's record", errno))
     }
 
     /// The record that process `pid` holds; None when it holds none.
     ///
     /// # Errors
-    /// EACCES when its descriptors are not ours to see, ENOENT when it is gone.
+    /// EACCES when its descriptors are not ours to see, ENOENT when it is gone,
+    /// EAGAIN while its container is being started.
     pub(crate) fn of(pid: libc::pid_t) -> Sys<Option<Record>> {
         let errno =
             |error: std::io::Error| Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO));
@@ -82,8 +88,10 @@ impl Record {
                 let sealed = fcntl(&file, FcntlArg::F_GET_SEALS)? & SEALS.bits() == SEALS.bits();
                 let mut bytes = Vec::new();
                 file.take(MAX_SIZE).read_to_end(&mut bytes).map_err(errno)?;
-                if let Some(record) = Record::decode(&bytes).filter(|_| sealed) {
-                    return Ok(Some(record));
+                match Record::decode(&bytes) {
+                    Some(record) if sealed => return Ok(Some(record)),
+                    Some(_) => return Err(Errno::EAGAIN),
+                    None => {}
                 }
             }
         }

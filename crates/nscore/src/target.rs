@@ -4,6 +4,7 @@
 use std::ffi::OsString;
 use std::fs;
 use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -14,7 +15,7 @@ use crate::error::{Error, Result, quoted};
 use crate::namespaces;
 use crate::process::Process;
 use crate::record::Record;
-use crate::sys::process;
+use crate::sys::{Sys, process};
 
 /// What a caller names as a container.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,14 +103,32 @@ impl Found {
     }
 }
 
+/// How long a container that is being started is waited for.
+const STARTING: Duration = Duration::from_secs(2);
+
+/// The record of process `pid`; of one whose init is about to run, once it
+/// does.
+fn record_of(pid: libc::pid_t) -> Sys<Option<Record>> {
+    let begun = Instant::now();
+    loop {
+        match Record::of(pid) {
+            Err(Errno::EAGAIN) if begun.elapsed() < STARTING => {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            other => return other,
+        }
+    }
+}
+
 /// The nearest process at or above `pid` that holds a record.
 fn supervisor(pid: libc::pid_t, what: &str) -> Result<(libc::pid_t, Record)> {
     let mut at = pid;
     loop {
-        match Record::of(at) {
+        match record_of(at) {
             Ok(Some(record)) => return Ok((at, record)),
             Ok(None) => {}
             Err(Errno::ENOENT | Errno::ESRCH) => return Err(no_process(what, at)),
+            Err(Errno::EAGAIN) => return Err(Error::new(what, "it is still being started")),
             // Whoever started a container may look at all that runs in it.
             Err(Errno::EACCES | Errno::EPERM) if at == pid => {
                 return Err(Error::new(what, "it belongs to another user")
