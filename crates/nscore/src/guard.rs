@@ -32,6 +32,8 @@ impl Guard {
     pub(crate) fn new(target: BorrowedFd, lock: Option<&Lock>) -> Result<Guard> {
         let failed = |errno| Error::errno("start the guard process", errno);
         let (life, ours) = unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC).map_err(failed)?;
+        // Renamed before it exists, so that nobody ever takes it for us.
+        let _renamed = process::Renamed::to(NAME);
         // SAFETY: the child calls nothing that allocates or locks.
         match unsafe { clone::fork(CloneFlags::empty(), 0) }.map_err(failed)? {
             Fork::Child => watch(life.as_fd(), target, lock.map_or(target, Lock::fd)),
@@ -47,7 +49,6 @@ impl Guard {
 /// The guard's whole life. These descriptors are all it keeps, so that no pipe of
 /// the caller's stays open for its sake.
 fn watch(life: BorrowedFd, target: BorrowedFd, lock: BorrowedFd) -> ! {
-    process::rename(NAME);
     // A signal to the supervisor's process group is not for us.
     let _ = unistd::setsid();
     process::close_all_but([life, target, lock].map(|fd| fd.as_raw_fd()));

@@ -65,9 +65,10 @@ fn boot(plan: &Plan, signals: &Signals, lock: Option<&Lock>) -> Result<Outcome> 
     let go = Go {
         drop_groups: setgroups_allowed(init.pid())?,
     };
-    let say_go = |trees: &[BorrowedFd]| {
-        go.send(socket.as_fd(), trees)
-            .map_err(|errno| Error::errno("start init", errno))
+    let say_go = |trees: &[BorrowedFd]| match go.send(socket.as_fd(), trees) {
+        // A child that has ended has said why, and is listened to below.
+        Ok(()) | Err(Errno::EPIPE) => Ok(()),
+        Err(errno) => Err(Error::errno("start init", errno)),
     };
     say_go(&fds)?;
     drop(trees);

@@ -107,7 +107,11 @@ impl Report {
     /// Receives a report; None at end of file.
     pub(crate) fn receive(socket: &OwnedFd) -> Sys<Option<Received>> {
         let mut bytes = [0; SIZE];
-        let received = socket::receive(socket.as_fd(), &mut bytes)?;
+        let received = match socket::receive(socket.as_fd(), &mut bytes) {
+            // It ended with a word of ours unread; what it said still waits.
+            Err(Errno::ECONNRESET) => socket::receive(socket.as_fd(), &mut bytes)?,
+            other => other?,
+        };
         if received.len == 0 {
             return Ok(None);
         }

@@ -78,13 +78,15 @@ impl Signals {
                 Err(errno) => return Err(Error::errno(doing, errno)),
             }
             while let Some(signal) = self.take() {
-                if !signal.ends() {
-                    self.later.borrow_mut().push_back(signal);
-                } else {
+                // Looked at after the signal was taken: one that was sent to
+                // what we wait for finds that ready.
+                let ready = poll(&mut [watch(fd)], PollTimeout::ZERO) == Ok(1);
+                if signal.ends() && !ready {
                     let status = u8::try_from(128 + signal.number).unwrap_or(1);
                     let reason = format!("interrupted by {}", signal_name(signal.number));
                     return Err(Error::new(doing, reason).with_status(status));
                 }
+                self.later.borrow_mut().push_back(signal);
             }
             if fds[0].any().unwrap_or(false) {
                 return Ok(());

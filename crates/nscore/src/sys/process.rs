@@ -16,6 +16,27 @@ pub(crate) fn rename(name: &CStr) {
     let _ = unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr()) };
 }
 
+/// Another name for as long as this value lives, for processes made meanwhile.
+pub(crate) struct Renamed([u8; 16]);
+
+impl Renamed {
+    pub(crate) fn to(name: &CStr) -> Renamed {
+        let mut before = [0; 16];
+        // SAFETY: the kernel writes at most 16 bytes, the last of them NUL.
+        unsafe { libc::prctl(libc::PR_GET_NAME, before.as_mut_ptr()) };
+        rename(name);
+        Renamed(before)
+    }
+}
+
+impl Drop for Renamed {
+    fn drop(&mut self) {
+        if let Ok(name) = CStr::from_bytes_until_nul(&self.0) {
+            rename(name);
+        }
+    }
+}
+
 /// Asks the kernel to kill us when the thread that made us ends.
 pub(crate) fn die_with_parent() -> Sys<()> {
     // SAFETY: integers only.
