@@ -101,9 +101,16 @@ impl Pty {
     /// When the terminal is gone.
     #[track_caller]
     pub fn keys(&self, keys: &str) -> &Self {
-        (&self.master)
-            .write_all(keys.as_bytes())
-            .expect("cannot type");
+        self.bytes(keys.as_bytes())
+    }
+
+    /// Types what no keyboard has.
+    ///
+    /// # Panics
+    /// When the terminal is gone.
+    #[track_caller]
+    pub fn bytes(&self, bytes: &[u8]) -> &Self {
+        (&self.master).write_all(bytes).expect("cannot type");
         self
     }
 
@@ -120,10 +127,40 @@ impl Pty {
         self
     }
 
+    /// Waits until `done` holds of all that was shown; whether it did.
+    #[must_use]
+    pub fn shows(&self, done: impl Fn(&[u8]) -> bool) -> bool {
+        self.screen.wait(20 * SECOND, done)
+    }
+
     /// All that was shown so far.
     #[must_use]
     pub fn screen(&self) -> String {
         String::from_utf8_lossy(&self.screen.bytes()).into_owned()
+    }
+
+    /// [`screen`](Self::screen), byte by byte.
+    #[must_use]
+    pub fn shown(&self) -> Vec<u8> {
+        self.screen.bytes()
+    }
+
+    /// The file system of the terminal's device: another devpts has another.
+    ///
+    /// # Panics
+    /// When the terminal is gone.
+    #[must_use]
+    pub fn device(&self) -> u64 {
+        let meta = self.slave.metadata().expect("stat");
+        std::os::unix::fs::MetadataExt::dev(&meta)
+    }
+
+    /// Whether a program has taken the keys away from the line discipline.
+    #[must_use]
+    pub fn is_raw(&self) -> bool {
+        use nix::sys::termios::LocalFlags;
+        let keys = LocalFlags::ICANON | LocalFlags::ECHO | LocalFlags::ISIG;
+        !self.settings().local_flags.intersects(keys)
     }
 
     /// Changes the window's size, which sends SIGWINCH.

@@ -185,6 +185,19 @@ impl Cmd {
         self.spawn(command)
     }
 
+    /// Starts the command with another standard output than a pipe that is
+    /// read.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    #[track_caller]
+    pub fn start_on(&self, stdout: Stdio) -> Running {
+        let mut command = self.command();
+        command.stdin(Stdio::null()).stderr(Stdio::piped());
+        command.stdout(stdout);
+        self.spawn(command)
+    }
+
     #[track_caller]
     pub(crate) fn spawn(&self, mut command: Command) -> Running {
         let mut child = command

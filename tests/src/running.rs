@@ -110,6 +110,24 @@ impl Running {
         proc::send(self.pid(), signal);
     }
 
+    /// Sets the time limit anew.
+    #[must_use]
+    pub fn limit(mut self, limit: Duration) -> Self {
+        self.limit = limit;
+        self
+    }
+
+    /// Waits for the end of a command whose streams are a terminal, and
+    /// returns its exit status.
+    ///
+    /// # Panics
+    /// As [`finish`](Self::finish).
+    #[must_use]
+    #[track_caller]
+    pub fn ended(self) -> Option<i32> {
+        self.finish().code()
+    }
+
     /// Waits for the end of the process and of its streams.
     ///
     /// # Panics

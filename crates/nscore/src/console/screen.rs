@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{MsgFlags, send};
 use nix::sys::stat::{Mode, SFlag, fstat};
 
@@ -16,10 +17,18 @@ pub(super) enum Screen {
     Reopened(OwnedFd),
     /// A socket, which takes a flag a message.
     Socket(BorrowedFd<'static>),
-    /// A file or device: never waits for a reader. (Or a terminal that is not
-    /// ours to open: then it is written to only when poll says it has room.)
+    /// A pipe or terminal that is not ours to open: it gets no more at a time
+    /// than poll says it has room for.
+    Measured(BorrowedFd<'static>, usize),
+    /// A file or device: never waits for a reader.
     Plain(BorrowedFd<'static>),
 }
+
+/// Room in a pipe that poll calls writable: PIPE_BUF, pipe(7).
+const PIPE_ROOM: usize = 4096;
+
+/// The same in a terminal: what the line discipline wakes writers for.
+const TERMINAL_ROOM: usize = 256;
 
 impl Screen {
     pub(super) fn new(fd: BorrowedFd<'static>) -> Screen {
@@ -35,7 +44,13 @@ impl Screen {
         }
         let flags = OFlag::O_WRONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
         let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
-        open(path.as_str(), flags, Mode::empty()).map_or(Screen::Plain(fd), Screen::Reopened)
+        let room = if kind == SFlag::S_IFIFO {
+            PIPE_ROOM
+        } else {
+            TERMINAL_ROOM
+        };
+        open(path.as_str(), flags, Mode::empty())
+            .map_or(Screen::Measured(fd, room), Screen::Reopened)
     }
 
     pub(super) fn write(&self, bytes: &[u8]) -> Sys<usize> {
@@ -44,6 +59,13 @@ impl Screen {
             Screen::Socket(fd) => {
                 let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
                 send(fd.as_raw_fd(), bytes, flags)
+            }
+            Screen::Measured(fd, room) => {
+                let mut ready = [PollFd::new(*fd, PollFlags::POLLOUT)];
+                match poll(&mut ready, PollTimeout::ZERO)? {
+                    0 => Err(Errno::EAGAIN),
+                    _ => nix::unistd::write(fd, &bytes[..bytes.len().min(*room)]),
+                }
             }
             Screen::Plain(fd) => match nix::unistd::write(fd, bytes) {
                 Ok(0) => Err(Errno::EIO),
@@ -57,7 +79,7 @@ impl AsFd for Screen {
     fn as_fd(&self) -> BorrowedFd<'_> {
         match self {
             Screen::Reopened(fd) => fd.as_fd(),
-            Screen::Socket(fd) | Screen::Plain(fd) => *fd,
+            Screen::Socket(fd) | Screen::Measured(fd, _) | Screen::Plain(fd) => *fd,
         }
     }
 }
