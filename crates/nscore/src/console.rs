@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 
 use crate::error::{Error, Result};
 use crate::signals::Signals;
@@ -55,6 +56,9 @@ pub(crate) struct Console {
     keyboard: Option<BorrowedFd<'static>>,
     /// Only we write to the keyboard's terminal.
     alone: bool,
+    /// Rings once for each key struck, for a job in the background: nothing else
+    /// tells it that the shell has brought it to the front.
+    bell: Option<Epoll>,
     /// The keyboard's settings while they are raw.
     saved: Option<Termios>,
     screen: Screen,
@@ -79,6 +83,7 @@ impl Console {
             master,
             slave: Some(slave),
             keyboard: streams[0].then_some(stdin),
+            bell: streams[0].then(|| bell(stdin)).flatten(),
             alone: streams[1],
             saved: None,
             screen: Screen::new(screen),
@@ -134,8 +139,11 @@ impl Console {
         let master = want(PollFlags::POLLIN, self.shown.has_room())
             | want(PollFlags::POLLOUT, !self.typed.is_empty());
         // Keys are read only in raw mode: a background job leaves them alone.
-        let listening = self.saved.is_some() && self.typed.has_room();
-        let keyboard = self.keyboard.filter(|_| listening);
+        let keyboard = match (self.saved, self.keyboard, &self.bell) {
+            (Some(_), keyboard, _) => keyboard.filter(|_| self.typed.has_room()),
+            (None, Some(_), Some(bell)) => Some(bell.0.as_fd()),
+            _ => None,
+        };
         let screen = want(PollFlags::POLLOUT, !self.shown.is_empty());
         [
             Some(PollFd::new(self.master.as_fd(), master)),
@@ -148,7 +156,12 @@ impl Console {
     pub(crate) fn handle(&mut self, [_, keyboard, screen]: [PollFlags; 3]) -> Event {
         let mut event = Event::Nothing;
         let readable = PollFlags::POLLIN | PollFlags::POLLHUP | PollFlags::POLLERR;
-        if let Some(fd) = self.keyboard.filter(|_| keyboard.intersects(readable)) {
+        let struck = self.keyboard.filter(|_| keyboard.intersects(readable));
+        if let (Some(_), None, Some(bell)) = (struck, self.saved, &self.bell) {
+            // Taken, it rings again only for another key.
+            let _ = bell.wait(&mut [EpollEvent::empty()], EpollTimeout::ZERO);
+            self.resume();
+        } else if let Some(fd) = struck {
             match self.typed.fill(fd) {
                 Ok(0) | Err(Errno::EIO) => self.keyboard = None,
                 Ok(count) if self.escaped(count) => event = Event::Kill,
@@ -210,6 +223,12 @@ impl Console {
             }
         }
     }
+}
+
+fn bell(keyboard: BorrowedFd) -> Option<Epoll> {
+    let bell = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).ok()?;
+    let rings = EpollEvent::new(EpollFlags::EPOLLIN | EpollFlags::EPOLLET, 0);
+    bell.add(keyboard, rings).ok().map(|()| bell)
 }
 
 impl Drop for Console {
