@@ -198,8 +198,9 @@ impl Console {
     }
 
     /// Shows what was written before the end. A signal that asks us to end, or
-    /// a reader that takes nothing for long, cuts it short.
-    pub(crate) fn finish(&mut self, signals: &Signals) {
+    /// a reader that takes nothing (for long, if we are `patient`), cuts it short.
+    pub(crate) fn finish(&mut self, signals: &Signals, patient: bool) {
+        let limit = if patient { LAST_WORDS } else { Duration::ZERO };
         // Without a slave the master reads as an error once it is empty.
         self.slave = None;
         loop {
@@ -215,7 +216,7 @@ impl Console {
             }
             let screen = PollFd::new(self.screen.as_fd(), PollFlags::POLLOUT);
             let asked = PollFd::new(signals.as_fd(), PollFlags::POLLIN);
-            let timeout = PollTimeout::try_from(LAST_WORDS).unwrap_or(PollTimeout::ZERO);
+            let timeout = PollTimeout::try_from(limit).unwrap_or(PollTimeout::ZERO);
             let ready = poll(&mut [screen, asked], timeout);
             let ends = std::iter::from_fn(|| signals.next()).any(|signal| signal.ends());
             if ends || matches!(ready, Ok(0)) {

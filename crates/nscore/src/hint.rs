@@ -93,11 +93,15 @@ impl Facts {
                 let below = |top: &str| point.starts_with(top);
                 below("/proc/") && !below("/proc/sys/fs/binfmt_misc") || below("/sys/firmware")
             }),
-            kernel: fs::read_to_string("/proc/sys/kernel/osrelease")
-                .ok()
-                .and_then(|text| version(&text)),
+            kernel: kernel_version(),
         }
     }
+}
+
+/// The version of the kernel that runs.
+pub(crate) fn kernel_version() -> Option<(u32, u32)> {
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").ok()?;
+    version(&release)
 }
 
 /// The first two numbers of a release like 6.1.0-44-cloud-amd64.

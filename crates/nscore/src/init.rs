@@ -64,8 +64,8 @@ fn serve(socket: OwnedFd, console: bool, command: &[OsString]) -> libc::c_int {
     // SAFETY: this process has one thread.
     match unsafe { clone::fork(CloneFlags::empty(), libc::SIGCHLD) } {
         Ok(Fork::Child) => become_command(&program, &socket, console),
-        Ok(Fork::Parent { pid, .. }) => {
-            drop(socket);
+        Ok(Fork::Parent { pid, pidfd }) => {
+            drop((socket, pidfd));
             reap(pid, &all)
         }
         Err(_) => 126,

@@ -25,6 +25,7 @@ use self::seed::Seed;
 use crate::action::Action;
 use crate::error::{Error, Result, quoted};
 use crate::exec::c_string;
+use crate::hint::kernel_version;
 use crate::host::Host;
 use crate::plan::Maps;
 use crate::spec::{Changes, Spec};
@@ -92,11 +93,19 @@ impl Root {
             Seed::default()
         };
         root.warnings.extend(cover.warning(&seed));
+        root.warnings.extend(removal_warning(spec));
         let steps = cover.steps(source, seed)?;
         root.actions.push(Action::PrivateMounts);
         root.actions.extend(steps.into_iter().map(Action::Overlay));
         Ok(root)
     }
+}
+
+/// What an upper layer in memory cannot do on this kernel: a directory that
+/// replaces one below is marked by an attribute that tmpfs learned in Linux 6.6.
+fn removal_warning(spec: &Spec) -> Option<String> {
+    let line = "warning: before Linux 6.6 directories of the root cannot be removed under -x";
+    (spec.changes == Changes::Memory && kernel_version()? < (6, 6)).then(|| line.to_string())
 }
 
 /// No overlay. The host's own root is never idmapped: with its files under

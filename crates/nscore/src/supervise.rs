@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::os::fd::AsFd as _;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -54,11 +54,16 @@ pub(crate) enum Role<'a> {
     Command,
 }
 
+/// Requests to end that are no further apart are one.
+const SAME_REQUEST: Duration = Duration::from_millis(500);
+
 /// An end that was asked for.
 #[derive(Clone, Copy)]
 struct Stop {
     /// The signal that asked, for the exit status.
     signal: libc::c_int,
+    /// When it was asked for.
+    since: Instant,
     /// When patience ends; None when SIGKILL is out already.
     deadline: Option<Instant>,
     /// Whether init has no say in the exit status.
@@ -108,7 +113,8 @@ impl Supervisor<'_> {
         while !self.turn()? {}
         let status = self.process.wait()?;
         if let Some(console) = &mut self.console {
-            console.finish(self.signals);
+            let patient = !self.stop.is_some_and(|stop| stop.forced);
+            console.finish(self.signals, patient);
         }
         Ok(self.outcome(status))
     }
@@ -217,25 +223,33 @@ impl Supervisor<'_> {
         let Role::Init(life) = self.role else {
             return self.process.signal(signal);
         };
-        if self.stop.is_some() {
-            return self.kill(reason);
+        match self.stop {
+            // timeout(1) signals its child and then its group: one request.
+            Some(stop) if stop.since.elapsed() < SAME_REQUEST => return,
+            Some(_) => return self.kill(reason),
+            None => {}
         }
-        let deadline = Some(Instant::now() + life.stop_timeout);
+        let since = Instant::now();
+        let deadline = Some(since + life.stop_timeout);
         self.stop = Some(Stop {
+            since,
             signal: reason,
             deadline,
             forced: false,
         });
         let method = match life.stop_signal {
-            Some(signal) => Method::Signal(signal.number()),
-            None => stop::of(self.process.pid()).unwrap_or(Method::Signal(signal)),
+            Some(signal) => Some(Method::Signal(signal.number())),
+            None => stop::of(self.process.pid()),
         };
         match method {
-            Method::Signal(signal) => self.signal_or_kill(reason, signal),
-            Method::Command(command) => match stop::start(command, &self.process) {
+            // Known or said to be waited for: an init that takes its signals
+            // by sigwait(3) shows no handler.
+            Some(Method::Signal(signal)) => self.process.signal(signal),
+            Some(Method::Command(command)) => match stop::start(command, &self.process) {
                 Ok(stopper) => self.stopper = Some(stopper),
-                Err(_) => self.signal_or_kill(reason, reason),
+                Err(_) => self.signal_or_kill(reason, signal),
             },
+            None => self.signal_or_kill(reason, signal),
         }
     }
 
@@ -264,6 +278,7 @@ impl Supervisor<'_> {
             return;
         }
         self.stop = Some(Stop {
+            since: Instant::now(),
             signal: reason,
             deadline: None,
             forced: true,
@@ -271,21 +286,21 @@ impl Supervisor<'_> {
         self.process.signal(libc::SIGKILL);
     }
 
-    /// Whether init has a handler: the kernel drops any other signal to a PID 1
-    /// but SIGKILL and SIGSTOP, pid_namespaces(7).
+    /// Whether init has a handler, or blocks the signal to read it later: the
+    /// kernel drops any other signal to a PID 1 but SIGKILL and SIGSTOP,
+    /// pid_namespaces(7).
     fn catches(&self, signal: libc::c_int) -> bool {
         // Our own init waits for all signals and passes them on.
         if matches!(self.role, Role::Init(life) if life.under_init.is_some()) {
             return true;
         }
         let status = fs::read_to_string(format!("/proc/{}/status", self.process.pid()));
-        let caught = status.ok().and_then(|status| {
-            let mask = status
-                .lines()
-                .find_map(|line| line.strip_prefix("SigCgt:"))?;
-            u64::from_str_radix(mask.trim(), 16).ok()
-        });
-        caught.is_some_and(|mask| mask >> (signal - 1) & 1 == 1)
+        let status = status.unwrap_or_default();
+        ["SigCgt:", "SigBlk:"].iter().any(|set| {
+            let mask = status.lines().find_map(|line| line.strip_prefix(set));
+            let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+            mask.is_some_and(|mask| mask >> (signal - 1) & 1 == 1)
+        })
     }
 
     /// Stops it and us together, and both go on together.
@@ -309,6 +324,10 @@ impl Supervisor<'_> {
     fn outcome(&self, status: WaitStatus) -> Outcome {
         match (status, self.stop, self.role) {
             (WaitStatus::Signaled(_, Signal::SIGKILL, _), Some(stop), _) => {
+                Outcome::Killed(stop.signal)
+            }
+            // One that was asked to stop does not come back.
+            (WaitStatus::Signaled(_, Signal::SIGHUP, _), Some(stop), Role::Init(_)) => {
                 Outcome::Killed(stop.signal)
             }
             // reboot(2) ends a PID 1 in this way, and nothing else can.

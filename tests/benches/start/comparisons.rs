@@ -1,6 +1,8 @@
 //! Who is compared with whom, and the budgets.
 
 use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
 
 use anyhow::Result;
 
@@ -46,6 +48,47 @@ pub fn start(lab: &Lab, score: &mut Score) -> Result<()> {
         race.against(in_root(original.arg("-n")), None);
     }
     race.run(lab, score)
+}
+
+/// Changes in memory: what that costs on top of a plain start, and against the
+/// one rival that has the like.
+pub fn ephemeral(lab: &Lab, score: &mut Score) -> Result<()> {
+    let in_root = |program: Program| program.arg(&lab.root).arg("/bin/true");
+    let ours = lab.ours("contain").labelled("contain -x");
+    let mut race = Race::new("contain -x R /bin/true", in_root(ours.arg("-x")));
+    race.against(in_root(lab.ours("contain")), None);
+    match find_tool("bwrap") {
+        Some(path) if offers(&path, "--tmp-overlay") => {
+            let bwrap = Program::new("bwrap --tmp-overlay", path);
+            let bwrap = bwrap.args("--unshare-all --overlay-src").arg(&lab.root);
+            let bwrap = bwrap.args("--tmp-overlay / --proc /proc --dev /dev /bin/true");
+            race.against(bwrap, None);
+        }
+        Some(_) => println!("left out: the bwrap installed here has no --tmp-overlay"),
+        None => println!("left out: bwrap is not installed"),
+    }
+    race.run(lab, score)
+}
+
+/// A copy of the whole machine, and how many mounts that is inside.
+pub fn whole_machine(lab: &Lab, score: &mut Score) -> Result<()> {
+    let ours = lab.ours("contain").args("-c -x /");
+    let mounts = ours.clone().arg("/bin/cat").arg("/proc/self/mounts");
+    let out = mounts.command().stdout(Stdio::piped()).output()?;
+    if out.status.success() {
+        let count = out.stdout.iter().filter(|&&byte| byte == b'\n').count();
+        println!("contain -x / {}: {count} mounts inside", lab.person);
+    }
+    let ours = ours.labelled("contain -x /").arg("/bin/true");
+    let mut race = Race::new("contain -c -x / /bin/true", ours);
+    let plain = lab.ours("contain").arg("-c").arg(&lab.root);
+    race.against(plain.labelled("contain R").arg("/bin/true"), None);
+    race.run(lab, score)
+}
+
+fn offers(tool: &Path, option: &str) -> bool {
+    let help = Command::new(tool).arg("--help").output();
+    help.is_ok_and(|help| String::from_utf8_lossy(&help.stdout).contains(option))
 }
 
 pub fn pseudo(lab: &Lab, score: &mut Score) -> Result<()> {

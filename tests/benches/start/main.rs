@@ -4,19 +4,21 @@
 //!
 //! Every comparison runs its programs in turn, in a new order each round, so that
 //! a slow moment of the machine falls on all of them; what counts is the median of
-//! the per-round ratios. WORDs (start, pseudo, inject, idle, console) choose
-//! comparisons. The environment may say:
+//! the per-round ratios. WORDs (start, ephemeral, crowd, pseudo, inject, idle,
+//! console) choose comparisons. The environment may say:
 //!
 //! - `CONTAIN_UNDER_TEST=DIR`: where contain, pseudo and inject are, else next to
 //!   this program's own target directory;
 //! - `ORIGINAL=DIR`: another implementation, measured in the same rounds;
 //! - `BENCH_ROUNDS=N`: rounds per comparison, 40 by default;
+//! - `BENCH_MANY=N`: idle containers that crowd starts beside, 200 by default;
 //! - `BENCH_DELEGATED=USER`, `BENCH_PLAIN=USER`: as root, the ordinary users with
 //!   and without delegated ids, else nsdelegated and nsplain.
 
 mod comparisons;
 mod console;
 mod container;
+mod crowd;
 mod idle;
 mod lab;
 mod person;
@@ -56,6 +58,13 @@ fn run(arguments: &[String]) -> Result<()> {
     let mut score = Score::default();
     if wanted("start") {
         comparisons::start(&lab, &mut score)?;
+    }
+    if wanted("ephemeral") {
+        comparisons::ephemeral(&lab, &mut score)?;
+        comparisons::whole_machine(&lab, &mut score)?;
+    }
+    if wanted("crowd") {
+        crowd::measure(&lab, &mut score)?;
     }
     if wanted("pseudo") {
         comparisons::pseudo(&lab, &mut score)?;

@@ -188,7 +188,7 @@ fn print_row(label: &str, times: &[f64], verdict: &str) {
     );
 }
 
-fn rounds() -> Result<usize> {
+pub fn rounds() -> Result<usize> {
     let Ok(text) = env::var("BENCH_ROUNDS") else {
         return Ok(ROUNDS);
     };
@@ -196,7 +196,7 @@ fn rounds() -> Result<usize> {
     rounds.with_context(|| format!("cannot use BENCH_ROUNDS={text}: not a positive number"))
 }
 
-fn milliseconds(time: Duration) -> f64 {
+pub fn milliseconds(time: Duration) -> f64 {
     time.as_secs_f64() * 1e3
 }
 
@@ -210,12 +210,12 @@ fn median_ratio(ours: &[f64], theirs: &[f64]) -> f64 {
     )
 }
 
-fn least(values: &[f64]) -> f64 {
+pub fn least(values: &[f64]) -> f64 {
     values.iter().copied().fold(f64::INFINITY, f64::min)
 }
 
 /// Of at least one value.
-fn median(mut values: Vec<f64>) -> f64 {
+pub fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     let middle = values.len() / 2;
     if values.len() % 2 == 1 {

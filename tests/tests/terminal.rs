@@ -1,0 +1,273 @@
+//! A terminal outside: raw while the container has it, given back at every
+//! end and at every stop, and hung up on.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::time::Duration;
+
+use tests::{
+    Cmd, Pty, Root, Running, SECOND, User, alive, assert_no_traces, children, each_user,
+    eventually, root, send, status_field,
+};
+
+each_user!(
+    init_leads_a_session_on_its_own_terminal,
+    it_is_raw_meanwhile_and_restored_by_every_signal,
+    a_start_that_fails_leaves_it_alone,
+    a_stop_restores_it_and_going_on_takes_it_back,
+    a_resize_while_stopped_is_seen,
+    a_hang_up_ends_it,
+    output_alone_leaves_the_keys_to_the_caller,
+    input_alone_echoes_and_prints_to_the_pipe,
+    a_background_job_leaves_it_alone,
+    a_background_job_brought_to_the_front_gets_the_keys,
+);
+
+/// A container on the terminal whose init has said Ready.
+#[track_caller]
+fn start(me: &User, root: &Root, pty: &Pty, script: &str) -> Running {
+    let running = pty.run(&me.contain().arg(root).args(["/bin/sh", "-c", script]));
+    pty.wait_for("Ready");
+    running
+}
+
+const SLEEP: &str = "echo Ready; exec sleep 1000";
+
+fn is_stopped(pid: u32) -> bool {
+    status_field(pid, "State").is_some_and(|state| state.starts_with('T'))
+}
+
+fn init_leads_a_session_on_its_own_terminal(me: &User) {
+    let root = root(me);
+    let pty = Pty::open();
+    let mut running = start(me, &root, &pty, SLEEP);
+    let init = running.init();
+    for stream in 0..3 {
+        let meta = fs::metadata(format!("/proc/{init}/fd/{stream}")).expect("a stream of init's");
+        assert_ne!(meta.dev(), pty.device(), "stream {stream} is the caller's");
+        // The first terminal of a devpts of its own.
+        let number = (libc::major(meta.rdev()), libc::minor(meta.rdev()));
+        assert_eq!(number, (136, 0), "stream {stream}");
+    }
+    // Session, terminal and the group in its foreground, proc_pid_stat(5).
+    let stat = fs::read_to_string(format!("/proc/{init}/stat")).unwrap();
+    let fields: Vec<&str> = stat.rsplit(") ").next().unwrap().split(' ').collect();
+    let init = init.to_string();
+    assert_eq!(fields[3..6], [&init, "34816", &init], "{stat}");
+    drop(running);
+    assert_no_traces(&root);
+}
+
+fn it_is_raw_meanwhile_and_restored_by_every_signal(me: &User) {
+    let root = root(me);
+    for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGTERM] {
+        let pty = Pty::open();
+        let before = pty.settings();
+        let running = start(me, &root, &pty, SLEEP);
+        assert!(pty.is_raw());
+        running.signal(signal);
+        assert_eq!(running.ended(), Some(128 + signal));
+        assert_eq!(before, pty.settings(), "after signal {signal}");
+    }
+    // A quit is passed on, and the shell decides.
+    let pty = Pty::open();
+    let before = pty.settings();
+    let running = start(
+        me,
+        &root,
+        &pty,
+        "trap 'exit 6' QUIT; echo Ready; while :; do sleep 0.05; done",
+    );
+    running.signal(libc::SIGQUIT);
+    assert_eq!(running.ended(), Some(6));
+    assert_eq!(before, pty.settings());
+    let pty = Pty::open();
+    let running = start(me, &root, &pty, SLEEP);
+    children(running.pid()).into_iter().for_each(tests::kill);
+    assert_eq!(running.ended(), Some(137));
+    assert_eq!(before, pty.settings());
+}
+
+fn a_start_that_fails_leaves_it_alone(me: &User) {
+    let root = root(me);
+    let pty = Pty::open();
+    let before = pty.settings();
+    for (cmd, status) in [
+        (me.contain().arg("/no/such/root"), 1),
+        (me.contain().arg(&root).arg("/no/such/init"), 127),
+        (me.contain().args(["-i", "exit 9"]).arg(&root), 9),
+        (
+            me.contain()
+                .args(["-i", "kill -SEGV $$; sleep 1000"])
+                .arg(&root),
+            139,
+        ),
+    ] {
+        assert_eq!(pty.run(&cmd).ended(), Some(status), "{:?}", pty.screen());
+        assert_eq!(before, pty.settings());
+    }
+    // The message is a line of a cooked terminal.
+    pty.wait_for("/no/such/root").wait_for("\r\n");
+    assert_no_traces(&root);
+}
+
+fn a_stop_restores_it_and_going_on_takes_it_back(me: &User) {
+    let root = root(me);
+    let pty = Pty::open();
+    let before = pty.settings();
+    let mut running = start(
+        me,
+        &root,
+        &pty,
+        "echo Ready; while read word; do echo \"($word)\"; done; exit 3",
+    );
+    let (supervisor, init) = (running.pid(), running.init());
+    for word in ["once", "twice"] {
+        running.signal(libc::SIGTSTP);
+        assert!(
+            eventually(10 * SECOND, || is_stopped(supervisor) && is_stopped(init)),
+            "not both are stopped"
+        );
+        assert_eq!(before, pty.settings());
+        running.signal(libc::SIGCONT);
+        assert!(
+            eventually(10 * SECOND, || pty.is_raw() && !is_stopped(init)),
+            "not both go on"
+        );
+        pty.keys(&format!("{word}\n"))
+            .wait_for(&format!("({word})"));
+    }
+    pty.keys("\x04");
+    assert_eq!(running.ended(), Some(3));
+    assert_eq!(before, pty.settings());
+}
+
+fn a_resize_while_stopped_is_seen(me: &User) {
+    let root = root(me);
+    let pty = Pty::open();
+    let running = start(
+        me,
+        &root,
+        &pty,
+        "trap 'stty size' WINCH; echo Ready; while :; do sleep 0.05; done",
+    );
+    running.signal(libc::SIGTSTP);
+    assert!(eventually(10 * SECOND, || is_stopped(running.pid())));
+    pty.resize(45, 121);
+    running.signal(libc::SIGCONT);
+    pty.wait_for("45 121");
+}
+
+/// As when a terminal's window is closed.
+fn a_hang_up_ends_it(me: &User) {
+    let root = root(me);
+    for script in [
+        SLEEP,
+        // One that would rather stay.
+        "trap : HUP; echo Ready; while :; do sleep 0.05; done",
+    ] {
+        let line = inside_sh(me, &root, "", script);
+        let running = me
+            .command("script")
+            .args(["-qc", &format!("exec {line}"), "/dev/null"])
+            .start();
+        running.wait_for("Ready");
+        let supervisor = children(running.pid())[0];
+        tests::kill(running.pid());
+        assert!(
+            eventually(20 * SECOND, || !alive(supervisor)),
+            "it stays: {script}"
+        );
+        assert_no_traces(&root);
+    }
+}
+
+/// `contain OPTIONS ROOT /bin/sh -c SCRIPT` for a shell's prompt.
+fn inside_sh(me: &User, root: &Root, options: &str, script: &str) -> String {
+    let path: &std::path::Path = root.as_ref();
+    let program = me.contain().program().to_string_lossy().into_owned();
+    format!(
+        "{program} {options} {} /bin/sh -c '{}'",
+        path.display(),
+        script.replace('\'', r"'\''")
+    )
+}
+
+/// In `producer | contain DIR` the terminal may be the producer's, too.
+fn output_alone_leaves_the_keys_to_the_caller(me: &User) {
+    let root = root(me);
+    let pty = Pty::open();
+    let before = pty.settings();
+    let script = "echo Ready; echo staircase; exec sleep 1000";
+    let cmd = me.contain().arg(&root).args(["/bin/sh", "-c", script]);
+    let running = pty.start(&cmd, [false, true, true]);
+    pty.wait_for("Ready\r\nstaircase\r\n");
+    assert_eq!(before, pty.settings());
+    pty.keys("\x03");
+    assert_eq!(running.ended(), Some(130));
+    assert_eq!(before, pty.settings());
+    assert_no_traces(&root);
+}
+
+/// `contain DIR | consumer`, with the caller at the keyboard.
+fn input_alone_echoes_and_prints_to_the_pipe(me: &User) {
+    let root = root(me);
+    let pty = Pty::open();
+    let before = pty.settings();
+    let script = "echo Ready; while read word; do echo \"($word)\"; done; exit 3";
+    let cmd = me.contain().arg(&root).args(["/bin/sh", "-c", script]);
+    let running = pty.start(&cmd, [true, false, false]);
+    running.wait_for("Ready");
+    assert!(eventually(10 * SECOND, || pty.settings() != before));
+    pty.keys("word\n").wait_for("word");
+    running.wait_for("(word)");
+    pty.keys("\x04");
+    let out = running.finish();
+    out.status_is(3);
+    assert_eq!(out.bytes, b"Ready\n(word)\n", "{out}");
+    assert!(!pty.screen().contains("(word)"), "{:?}", pty.screen());
+    assert_eq!(before, pty.settings());
+}
+
+/// A bash with job control, and its prompt on the terminal.
+fn prompt(me: &User, pty: &Pty) -> Running {
+    let bash: Cmd = me.command("bash").args(["--norc", "--noprofile", "-i"]);
+    let shell = pty.run(&bash.env("PS1", "prompt> ").env("HISTFILE", "/dev/null"));
+    pty.wait_for("prompt> ");
+    shell
+}
+
+fn a_background_job_leaves_it_alone(me: &User) {
+    let root = root(me);
+    let pty = Pty::open();
+    let shell = prompt(me, &pty);
+    let job = inside_sh(me, &root, "", "echo $((1+1))Ready; exec sleep 1000");
+    pty.keys(&format!("{job} &\n")).wait_for("2Ready");
+    pty.keys("echo $((40+2)) answers\n").wait_for("42 answers");
+    // The shell's own line editor reads keys one by one, but it has ^C.
+    assert!(!pty.is_raw());
+    let supervisor = children(shell.pid())[0];
+    assert!(!is_stopped(supervisor));
+    send(supervisor, libc::SIGTERM);
+    pty.keys("wait %1; echo status $((100+$?))\n")
+        .wait_for("status 243");
+    tests::kill(shell.pid());
+    assert_no_traces(&root);
+}
+
+fn a_background_job_brought_to_the_front_gets_the_keys(me: &User) {
+    let root = root(me);
+    let pty = Pty::open();
+    let shell = prompt(me, &pty);
+    let script = "echo $((1+1))Ready; read word; echo \"($word)\"; exit 5";
+    let job = inside_sh(me, &root, "", script);
+    pty.keys(&format!("{job} &\n")).wait_for("2Ready");
+    pty.keys("fg\n");
+    std::thread::sleep(Duration::from_millis(300));
+    // What is typed before the prompt is the container's.
+    pty.keys("word\n")
+        .wait_for("(word)\r\n\u{1b}[?2004hprompt> ");
+    pty.keys("echo status $((100+$?))\n").wait_for("status 105");
+    tests::kill(shell.pid());
+    assert_no_traces(&root);
+}
