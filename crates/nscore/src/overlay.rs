@@ -27,7 +27,7 @@ use crate::error::{Error, Result, quoted};
 use crate::exec::c_string;
 use crate::hint::kernel_version;
 use crate::host::Host;
-use crate::plan::Maps;
+use crate::idmap::Maps;
 use crate::spec::{Changes, Spec};
 use crate::store::Store;
 use crate::tree::Tree;

@@ -16,7 +16,7 @@ use crate::caller::Caller;
 use crate::error::{Error, Result, quoted};
 use crate::exec::{self, Program};
 use crate::host::Host;
-use crate::idmap::{self, IdMap, Kind, MapPlan, MapSpec, MapWriter};
+use crate::idmap::{MapSpec, Maps};
 use crate::init;
 use crate::namespaces::Set;
 use crate::overlay;
@@ -60,68 +60,6 @@ pub(crate) struct Life {
     pub(crate) stop_timeout: Duration,
     /// Told once that init runs.
     pub(crate) ready: RefCell<Option<OwnedFd>>,
-}
-
-/// Both maps of a user namespace.
-#[derive(Debug)]
-pub(crate) struct Maps {
-    pub(crate) user: MapPlan,
-    pub(crate) group: MapPlan,
-}
-
-impl Maps {
-    /// Decides both maps and who writes them.
-    pub(crate) fn new(uid: &MapSpec, gid: &MapSpec, caller: &Caller) -> Result<Maps> {
-        let user = idmap::resolve(uid, Kind::User, &caller.user)?;
-        let group = idmap::resolve(gid, Kind::Group, &caller.group)?;
-        for (map, kind) in [(&user, Kind::User), (&group, Kind::Group)] {
-            if !map.has_inside(0) {
-                return Err(Error::usage(
-                    format!("map {} ids {map}", kind.name()),
-                    "id 0 is not mapped",
-                ));
-            }
-        }
-        // The kernel lets anyone map their own id, and takes setgroups for it.
-        let own = |map: &IdMap, id| map.len() == 1 && map.has_outside(id);
-        let writer = |own, privileged, helper: &Option<PathBuf>, alone| match helper {
-            _ if privileged => MapWriter::Direct,
-            _ if own => alone,
-            Some(path) => MapWriter::Helper(path.clone()),
-            None => MapWriter::Direct,
-        };
-        let (uid, gid) = (&caller.user, &caller.group);
-        Ok(Maps {
-            user: MapPlan {
-                kind: Kind::User,
-                writer: writer(
-                    own(&user, uid.id),
-                    uid.privileged,
-                    &caller.newuidmap,
-                    MapWriter::Direct,
-                ),
-                map: user,
-            },
-            group: MapPlan {
-                kind: Kind::Group,
-                writer: writer(
-                    own(&group, gid.id),
-                    gid.privileged,
-                    &caller.newgidmap,
-                    MapWriter::DirectWithoutGroups,
-                ),
-                map: group,
-            },
-        })
-    }
-
-    /// Writes both maps of process `pid`; helpers run side by side.
-    pub(crate) fn write(&self, pid: libc::pid_t) -> Result<()> {
-        let group = self.group.start(pid)?;
-        let user = self.user.start(pid);
-        group.finish()?;
-        user?.finish()
-    }
 }
 
 impl Plan {

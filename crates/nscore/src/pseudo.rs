@@ -10,9 +10,10 @@ use crate::caller::Caller;
 use crate::error::{Error, Result};
 use crate::exec::{self, Program};
 use crate::hint::Op;
+use crate::idmap::Maps;
 use crate::idmap::{MapSpec, MapWriter};
 use crate::launch::setgroups_allowed;
-use crate::plan::{self, Maps};
+use crate::plan;
 use crate::process::Process;
 use crate::sys::{clone, mount, process};
 

@@ -2,13 +2,15 @@
 //! /etc/subuid and /etc/subgid, and how a map reaches the kernel.
 
 mod defaults;
+mod maps;
 mod subid;
 mod write;
 
 use std::fmt;
 use std::str::FromStr;
 
-pub(crate) use defaults::resolve;
+use defaults::resolve;
+pub(crate) use maps::Maps;
 pub(crate) use subid::{Account, delegated};
 pub(crate) use write::{MapPlan, MapWriter, find_helper};
 

@@ -1,0 +1,69 @@
+//! Both maps of a user namespace: what they are, and who may write each.
+
+use std::path::PathBuf;
+
+use super::{IdMap, Kind, MapPlan, MapSpec, MapWriter, resolve};
+use crate::caller::Caller;
+use crate::error::{Error, Result};
+
+/// Both maps of a user namespace.
+#[derive(Debug)]
+pub(crate) struct Maps {
+    pub(crate) user: MapPlan,
+    pub(crate) group: MapPlan,
+}
+
+impl Maps {
+    /// Decides both maps and who writes them.
+    pub(crate) fn new(uid: &MapSpec, gid: &MapSpec, caller: &Caller) -> Result<Maps> {
+        let user = resolve(uid, Kind::User, &caller.user)?;
+        let group = resolve(gid, Kind::Group, &caller.group)?;
+        for (map, kind) in [(&user, Kind::User), (&group, Kind::Group)] {
+            if !map.has_inside(0) {
+                return Err(Error::usage(
+                    format!("map {} ids {map}", kind.name()),
+                    "id 0 is not mapped",
+                ));
+            }
+        }
+        // The kernel lets anyone map their own id, and takes setgroups for it.
+        let own = |map: &IdMap, id| map.len() == 1 && map.has_outside(id);
+        let writer = |own, privileged, helper: &Option<PathBuf>, alone| match helper {
+            _ if privileged => MapWriter::Direct,
+            _ if own => alone,
+            Some(path) => MapWriter::Helper(path.clone()),
+            None => MapWriter::Direct,
+        };
+        let (uid, gid) = (&caller.user, &caller.group);
+        Ok(Maps {
+            user: MapPlan {
+                kind: Kind::User,
+                writer: writer(
+                    own(&user, uid.id),
+                    uid.privileged,
+                    &caller.newuidmap,
+                    MapWriter::Direct,
+                ),
+                map: user,
+            },
+            group: MapPlan {
+                kind: Kind::Group,
+                writer: writer(
+                    own(&group, gid.id),
+                    gid.privileged,
+                    &caller.newgidmap,
+                    MapWriter::DirectWithoutGroups,
+                ),
+                map: group,
+            },
+        })
+    }
+
+    /// Writes both maps of process `pid`; helpers run side by side.
+    pub(crate) fn write(&self, pid: libc::pid_t) -> Result<()> {
+        let group = self.group.start(pid)?;
+        let user = self.user.start(pid);
+        group.finish()?;
+        user?.finish()
+    }
+}
