@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
-use nscore::{Changes, Error, Host, MapSpec, Net, Plan, Spec, StopSignal};
+use clap::builder::{OsStringValueParser, TypedValueParser as _};
+use nscore::{Changes, Error, Host, MapSpec, Mount, Net, Plan, Spec, StopSignal};
 
 /// Boot a root file system as a container
 ///
@@ -19,6 +20,24 @@ use nscore::{Changes, Error, Host, MapSpec, Net, Plan, Spec, StopSignal};
     max_term_width = 90
 )]
 pub struct Args {
+    /// Show the host's SRC at DST (default: the same path)
+    #[arg(short, long, value_name = "SRC[:DST][:ro]", help_heading = ROOT)]
+    #[arg(value_parser = OsStringValueParser::new().try_map(Mount::bind))]
+    bind: Vec<Mount>,
+
+    /// Mount an empty memory file system at DST
+    #[arg(long, value_name = "DST[:size=SIZE]", help_heading = ROOT)]
+    #[arg(value_parser = OsStringValueParser::new().try_map(Mount::tmpfs))]
+    tmpfs: Vec<Mount>,
+
+    /// Show a device of the host, or a directory of them
+    #[arg(long, value_name = "PATH", help_heading = ROOT)]
+    device: Vec<PathBuf>,
+
+    /// Let nobody write to the root file system
+    #[arg(short, long, help_heading = ROOT)]
+    read_only: bool,
+
     /// Send changes to memory, where they vanish at the end
     #[arg(short = 'x', long, conflicts_with = "upper", help_heading = ROOT)]
     ephemeral: bool,
@@ -26,6 +45,10 @@ pub struct Args {
     /// Send changes to DIR (its changes/ and work/) instead of the root
     #[arg(long, value_name = "DIR", help_heading = ROOT)]
     upper: Option<PathBuf>,
+
+    /// Show the host's programs: /bin, /sbin, /lib* and /usr, read-only
+    #[arg(short = 'H', long, help_heading = ROOT)]
+    host_tools: bool,
 
     /// Map user ids: START:LOWER:COUNT[,...], auto, root or keep
     #[arg(
@@ -118,6 +141,10 @@ impl Args {
                 None if self.ephemeral => Changes::Memory,
                 None => Changes::InPlace,
             },
+            mounts: self.bind.into_iter().chain(self.tmpfs).collect(),
+            devices: self.device,
+            read_only: self.read_only,
+            host_tools: self.host_tools,
             command: operands.collect(),
             console: !self.no_console,
             net: if self.host_net {

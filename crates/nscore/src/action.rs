@@ -4,8 +4,12 @@
 use std::ffi::{CStr, CString};
 use std::fmt;
 
+use nix::sched::CloneFlags;
+
 use crate::exec::Program;
 use crate::hint::Op;
+use crate::mounts;
+use crate::namespaces::Set;
 use crate::overlay;
 use crate::sys::mount::FileSystem;
 use crate::sys::tty::Look;
@@ -70,6 +74,16 @@ pub(crate) enum BindKind {
     ReadOnlyTree,
 }
 
+/// The namespaces of an init that is below the user namespace of those mounts
+/// that it must not change, mount_namespaces(7).
+#[derive(Debug)]
+pub(crate) struct Nested {
+    pub(crate) namespaces: CloneFlags,
+    /// The texts of its uid_map and gid_map: every id is itself.
+    pub(crate) uid_map: CString,
+    pub(crate) gid_map: CString,
+}
+
 /// One step. Where order matters, `rootfs` and `plan` say why.
 #[derive(Debug)]
 pub(crate) enum Action {
@@ -90,9 +104,14 @@ pub(crate) enum Action {
     AttachRoot(CString),
     /// Mount the supervisor's tree over the working directory, as the root to
     /// be; where the kernel allowed none, as AttachRoot.
-    AttachTree(CString),
+    AttachTree { tree: usize, known: CString },
     /// One of the steps that make overlays.
     Overlay(overlay::Step),
+    /// One of the steps that show what else was asked for.
+    Mounts(mounts::Step),
+    /// Make another process, init, in namespaces of its own. To it every mount
+    /// made so far is locked: it can neither be removed nor changed there.
+    CloneInit(Nested),
     /// Make a directory unless it exists.
     MakeDir(At),
     /// Mount a new file system, and remember it as a place.
@@ -118,9 +137,8 @@ pub(crate) enum Action {
     LoopbackUp,
     /// Run the helper of `-i` and wait for it.
     RunInside(Program),
-    /// Make the new root the root and forget the old one, which may be covered
-    /// by a mount of ours.
-    Pivot { covered: bool },
+    /// Make the new root the root and forget the old one.
+    Pivot,
     /// A session of our own, with /dev/console as its terminal and as those
     /// standard streams that are terminals.
     TakeConsole([bool; 3]),
@@ -147,8 +165,10 @@ impl Action {
             Action::EnterTime | Action::EnterCgroup => Op::Namespaces,
             Action::MakeDir(_) => Op::MakeDirectory,
             Action::Mount { .. } => Op::Mount,
+            Action::CloneInit(_) => Op::Namespaces,
             Action::Overlay(step) => step.op(),
-            Action::Pivot { .. } => Op::Pivot,
+            Action::Mounts(step) => step.op(),
+            Action::Pivot => Op::Pivot,
             _ => Op::Other,
         }
     }
@@ -173,10 +193,19 @@ impl fmt::Display for Action {
                     name.to_string_lossy()
                 )
             }
-            Action::AttachTree(path) => {
-                write!(f, "attach root file system {}", name(path))
+            Action::AttachTree { known, .. } => {
+                write!(f, "attach root file system {}", name(known))
             }
             Action::Overlay(step) => step.fmt(f),
+            Action::Mounts(step) => step.fmt(f),
+            Action::CloneInit(nested) => {
+                write!(f, "clone init into new namespaces")?;
+                if f.alternate() {
+                    write!(f, ", so that it cannot change these mounts: ")?;
+                    write!(f, "{}", Set(nested.namespaces))?;
+                }
+                Ok(())
+            }
             Action::MakeDir(at) => write!(f, "make directory {at}"),
             Action::Mount {
                 fs, at, optional, ..
@@ -204,7 +233,7 @@ impl fmt::Display for Action {
             Action::MakeConsole(_) => write!(f, "create pseudo-terminal on /dev/console"),
             Action::LoopbackUp => write!(f, "bring up lo"),
             Action::RunInside(program) => write!(f, "run inside helper {program}"),
-            Action::Pivot { .. } => write!(f, "pivot to the new root"),
+            Action::Pivot => write!(f, "pivot to the new root"),
             Action::TakeConsole(streams) => {
                 write!(f, "open /dev/console")?;
                 if f.alternate() {

@@ -27,6 +27,8 @@ use crate::sys::socket::MAX_FDS;
 use crate::sys::tty::{self, Look};
 use crate::sys::{Sys, mount, path, process};
 
+mod mounts;
+mod nested;
 mod overlay;
 
 /// The name of processes of ours that are not the supervisor.
@@ -54,15 +56,31 @@ enum Failed {
     Exec(Failure),
 }
 
+/// Paths of which the child has made something, and up to where.
+pub(crate) type Made<'a> = Vec<(&'a CStr, usize)>;
+
+/// Room for all that these actions can make: the child cannot get any.
+pub(crate) fn room_for(actions: &[Action]) -> Made<'_> {
+    let names = |action: &Action| match action {
+        Action::MakeDir(_) => 1,
+        Action::Mounts(step) => step.names(),
+        _ => 0,
+    };
+    Vec::with_capacity(actions.iter().map(names).sum())
+}
+
 /// What the child holds while it works.
 struct Child<'a> {
     /// The conversation with the supervisor.
     socket: BorrowedFd<'a>,
     places: [Option<OwnedFd>; Place::COUNT],
-    /// Directories of the root file system that we made: /dev, /proc and /sys.
-    made: [Option<&'static CStr>; 3],
+    /// What we added to the root file system, each thing the end of a path of
+    /// this length. Never more than there is room for.
+    made: Made<'a>,
     /// What the supervisor made for us, until it is used.
     trees: [Option<OwnedFd>; MAX_FDS],
+    /// What we have opened ourselves, until it is used.
+    opened: [Option<OwnedFd>; MAX_FDS],
     /// Master and slave of the console.
     console: Option<(OwnedFd, OwnedFd)>,
     /// setgroups(2) is allowed.
@@ -72,9 +90,9 @@ struct Child<'a> {
 }
 
 /// Runs to the exec or the end of the process. `socket` is the only descriptor
-/// of the supervisor's that the child uses.
-pub(crate) fn run(actions: &[Action], socket: BorrowedFd) -> ! {
-    match perform(actions, socket) {
+/// of the supervisor's that the child uses, and `made` is [room_for] the actions.
+pub(crate) fn run<'a>(actions: &'a [Action], made: Made<'a>, socket: BorrowedFd<'a>) -> ! {
+    match perform(actions, made, socket) {
         Stop::Orphaned => {}
         // Without a supervisor there is nobody to tell.
         Stop::Say(report) => drop(report.send(socket, &[])),
@@ -82,13 +100,14 @@ pub(crate) fn run(actions: &[Action], socket: BorrowedFd) -> ! {
     process::exit(1)
 }
 
-fn perform(actions: &[Action], socket: BorrowedFd) -> Stop {
+fn perform<'a>(actions: &'a [Action], made: Made<'a>, socket: BorrowedFd<'a>) -> Stop {
     process::rename(NAME);
     let mut child = Child {
         socket,
         places: [const { None }; Place::COUNT],
-        made: [None; 3],
+        made,
         trees: [const { None }; MAX_FDS],
+        opened: [const { None }; MAX_FDS],
         console: None,
         drop_groups: false,
         umask: stat::umask(Mode::empty()),
@@ -114,8 +133,8 @@ fn perform(actions: &[Action], socket: BorrowedFd) -> Stop {
     fatal(actions.len(), Errno::ENOEXEC)
 }
 
-impl Child<'_> {
-    fn step(&mut self, action: &Action) -> Result<(), Failed> {
+impl<'a> Child<'a> {
+    fn step(&mut self, action: &'a Action) -> Result<(), Failed> {
         match action {
             Action::AwaitGo => match Go::receive(self.socket) {
                 Ok((go, trees)) => {
@@ -136,11 +155,14 @@ impl Child<'_> {
             Action::AttachRoot(known) => {
                 self.keep(Place::Root, mount::mount_working_directory(known)?)
             }
-            Action::AttachTree(known) => self.attach_tree(known)?,
+            Action::AttachTree { tree, known } => self.attach_tree(*tree, known)?,
             Action::Overlay(step) => self.overlay(step)?,
+            Action::Mounts(step) => self.mounts(step)?,
+            Action::CloneInit(nested) => self.clone_init(nested)?,
             Action::MakeDir(at) => {
-                if path::make_dir(self.place(at.0)?, at.1, directory_mode(*at))? {
-                    self.made(*at);
+                let made = path::make_dir(self.place(at.0)?, at.1, directory_mode(*at))?;
+                if made && at.0 == Place::Root {
+                    self.made.push((at.1, at.1.to_bytes().len()));
                 }
             }
             Action::Mount {
@@ -176,9 +198,9 @@ impl Child<'_> {
             Action::MakeConsole(look) => self.make_console(look)?,
             Action::LoopbackUp => process::loopback_up()?,
             Action::RunInside(program) => self.run_inside(program)?,
-            Action::Pivot { covered } => {
+            Action::Pivot => {
                 unistd::fchdir(self.place(Place::Root)?)?;
-                mount::pivot_here(*covered)?;
+                mount::pivot_here()?;
             }
             Action::TakeConsole(streams) => take_console(*streams)?,
             Action::ExecInit(program) => {
@@ -197,21 +219,19 @@ impl Child<'_> {
             .ok_or(Errno::EBADF)
     }
 
-    /// Remembers a directory that was not in the root file system before.
-    fn made(&mut self, at: At) {
-        if let (Place::Root, Some(slot)) = (at.0, self.made.iter_mut().find(|slot| slot.is_none()))
-        {
-            *slot = Some(at.1);
-        }
-    }
-
     /// A failed start leaves the root file system as it was.
-    fn unmake(&self) {
-        for name in self.made.iter().flatten() {
-            // What fails here comes after a failure that is worth telling.
-            let _ = self
-                .place(Place::Root)
-                .and_then(|root| path::unmake_dir(root, name));
+    fn unmake(&mut self) {
+        let Ok(root) = self.place(Place::Root) else {
+            return;
+        };
+        // What fails here comes after a failure that is worth telling.
+        if !self.made.is_empty() {
+            let _ = mount::set_writable(root);
+        }
+        let mut buffer = [0; libc::PATH_MAX as usize];
+        for (path, end) in self.made.iter().rev() {
+            let _ = path::prefix(path.to_bytes(), *end, &mut buffer)
+                .and_then(|path| path::unmake(root, path));
         }
     }
 

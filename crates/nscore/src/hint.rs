@@ -19,6 +19,12 @@ pub(crate) enum Op {
     Mount,
     /// Creating a directory that the root file system lacks.
     MakeDirectory,
+    /// Making a mount point that the root file system lacks.
+    MakePoint,
+    /// Attaching a bind.
+    Attach,
+    /// Making mounts read-only, mount_setattr(2).
+    ReadOnly,
     /// Showing a directory with the container's ids, mount_setattr(2).
     Idmap,
     /// Cloning or attaching a layer of an overlay.
@@ -281,6 +287,36 @@ const TABLE: &[Row] = &[
         op: Op::MakeDirectory,
         errno: Errno::EACCES,
         advise: not_writable,
+    },
+    Row {
+        op: Op::MakePoint,
+        errno: Errno::EROFS,
+        advise: read_only,
+    },
+    Row {
+        op: Op::MakePoint,
+        errno: Errno::EACCES,
+        advise: not_writable,
+    },
+    Row {
+        op: Op::MakePoint,
+        errno: Errno::EEXIST,
+        advise: layers::dangling,
+    },
+    Row {
+        op: Op::Attach,
+        errno: Errno::ENOTDIR,
+        advise: layers::unlike,
+    },
+    Row {
+        op: Op::Attach,
+        errno: Errno::ENOSYS,
+        advise: layers::read_only_old,
+    },
+    Row {
+        op: Op::ReadOnly,
+        errno: Errno::ENOSYS,
+        advise: layers::read_only_old,
     },
     Row {
         op: Op::Idmap,

@@ -2,7 +2,7 @@
 //! supervision, and from the top again when the container reboots.
 
 use std::io::Write as _;
-use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::Path;
 
 use nix::errno::Errno;
@@ -53,31 +53,51 @@ pub fn run(plan: &Plan) -> Result<Outcome> {
 }
 
 fn boot(plan: &Plan, signals: &Signals, lock: Option<&Lock>) -> Result<Outcome> {
-    let (init, socket) = clone_init(plan)?;
+    let (first, socket) = clone_first(plan)?;
     // From here on every early return kills init, and our own death ends a
     // child that is still ours: it waits for us, and for our death signal.
-    plan.maps.write(init.pid())?;
+    plan.maps.write(first.pid())?;
+    let (init, console, held) = match plan.mounter {
+        None => start(plan, first, socket, signals, lock)?,
+        Some(_) => {
+            let mounter = first;
+            let init = make_init(plan, &mounter, &socket, signals)?;
+            start(plan, init, socket, signals, lock).inspect_err(|_| {
+                // It removes what it has made in the root file system.
+                let _ = mounter.wait();
+            })?
+        }
+    };
+    let outcome = supervise::until_end(init, console, signals, Role::Init(&plan.life))?;
+    drop(held);
+    Ok(outcome)
+}
+
+/// What lasts as long as init.
+type Held = (Guard, Option<OwnedFd>);
+
+/// Everything from the moment that there is a process to become init.
+fn start(
+    plan: &Plan,
+    init: Process,
+    socket: OwnedFd,
+    signals: &Signals,
+    lock: Option<&Lock>,
+) -> Result<(Process, Option<Console>, Held)> {
     if let Some(text) = &plan.outside {
         outside::run(text, &init, plan.namespaces, signals)?;
     }
-    let trees = tree::clone_all(&plan.trees, init.pid())?;
-    let fds: Vec<_> = trees.iter().map(OwnedFd::as_fd).collect();
-    let go = Go {
-        drop_groups: setgroups_allowed(init.pid())?,
+    let trees = match plan.mounter {
+        None => tree::clone_all(&plan.trees, init.pid())?,
+        Some(_) => Vec::new(),
     };
-    let say_go = |trees: &[BorrowedFd]| match go.send(socket.as_fd(), trees) {
-        // A child that has ended has said why, and is listened to below.
-        Ok(()) | Err(Errno::EPIPE) => Ok(()),
-        Err(errno) => Err(Error::errno("start init", errno)),
-    };
-    say_go(&fds)?;
-    drop(trees);
+    say_go(plan, &init, &socket, trees)?;
     // While the child works. Once it is somebody else's program, the guard
     // alone holds it to our life.
     let guard = Guard::new(init.pidfd(), lock)?;
     // Whatever init does happens after its container can be found.
     let record = Record::publish(plan, init.pid())?;
-    say_go(&[])?;
+    say_go(plan, &init, &socket, Vec::new())?;
     let console = match await_set_up(plan, &init, &socket, signals)? {
         [Some(master), Some(slave)] => Some(Console::new(
             master,
@@ -90,10 +110,37 @@ fn boot(plan: &Plan, signals: &Signals, lock: Option<&Lock>) -> Result<Outcome> 
     drop(socket);
     record.as_ref().map_or(Ok(()), Record::seal)?;
     tell_ready(plan, init.pid())?;
-    let outcome = supervise::until_end(init, console, signals, Role::Init(&plan.life))?;
-    drop(guard);
-    drop(record);
-    Ok(outcome)
+    Ok((init, console, (guard, record)))
+}
+
+/// Lets the first child make its mounts, and waits for the init that it clones
+/// then.
+fn make_init(plan: &Plan, first: &Process, socket: &OwnedFd, signals: &Signals) -> Result<Process> {
+    say_go(
+        plan,
+        first,
+        socket,
+        tree::clone_all(&plan.trees, first.pid())?,
+    )?;
+    match await_report(first, socket, signals)? {
+        Received {
+            report: Report::Started { pid },
+            fds: [Some(pidfd), _],
+        } => Ok(Process::new(pid, pidfd)),
+        Received { report, .. } => Err(explain(plan, report)),
+    }
+}
+
+fn say_go(plan: &Plan, child: &Process, socket: &OwnedFd, trees: Vec<OwnedFd>) -> Result<()> {
+    let go = Go {
+        drop_groups: !plan.keep_groups && setgroups_allowed(child.pid())?,
+    };
+    let trees: Vec<_> = trees.iter().map(OwnedFd::as_fd).collect();
+    match go.send(socket.as_fd(), &trees) {
+        // A child that has ended has said why, and is listened to next.
+        Ok(()) | Err(Errno::EPIPE) => Ok(()),
+        Err(errno) => Err(Error::errno("start init", errno)),
+    }
 }
 
 /// Tells whoever asked that init runs: once, not again at a reboot.
@@ -109,7 +156,7 @@ fn tell_ready(plan: &Plan, init: libc::pid_t) -> Result<()> {
 /// working directory: a descriptor opened here would be of our mount namespace
 /// and of no use in the child's.
 #[allow(unsafe_code)]
-fn clone_init(plan: &Plan) -> Result<(Process, OwnedFd)> {
+fn clone_first(plan: &Plan) -> Result<(Process, OwnedFd)> {
     let failed = |what: &str, errno| Error::errno(what, errno);
     let (ours, theirs) = socketpair(
         AddressFamily::Unix,
@@ -120,12 +167,14 @@ fn clone_init(plan: &Plan) -> Result<(Process, OwnedFd)> {
     .map_err(|errno| failed("create a socket pair", errno))?;
     let back = open(".", OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty());
     enter(&plan.root)?;
+    let room = child::room_for(&plan.actions);
+    let namespaces = plan.mounter.unwrap_or(plan.namespaces);
     // SAFETY: the child allocates nothing: it runs child::run alone.
-    let fork = unsafe { clone::fork(plan.namespaces, libc::SIGCHLD) };
+    let fork = unsafe { clone::fork(namespaces, libc::SIGCHLD) };
     match fork {
         Ok(Fork::Child) => {
             drop(ours);
-            child::run(&plan.actions, theirs.as_fd())
+            child::run(&plan.actions, room, theirs.as_fd())
         }
         Ok(Fork::Parent { pid, pidfd }) => {
             let init = Process::new(pid, pidfd);
@@ -156,20 +205,25 @@ pub(crate) fn setgroups_allowed(pid: libc::pid_t) -> Result<bool> {
 /// Waits until the child is ready to become init; what it says then carries the
 /// console.
 fn await_set_up(plan: &Plan, init: &Process, socket: &OwnedFd, signals: &Signals) -> Result<Fds> {
-    signals.wait_for(socket.as_fd(), "start the container")?;
-    match receive(socket)? {
-        Some(Received {
+    match await_report(init, socket, signals)? {
+        Received {
             report: Report::Running,
             fds,
-        }) => Ok(fds),
-        Some(Received { report, .. }) => Err(explain(plan, report)),
-        None => {
-            let status = init
-                .wait()
-                .map_err(|errno| Error::errno("wait for init", errno))?;
-            Err(supervise::ended_early(status))
-        }
+        } => Ok(fds),
+        Received { report, .. } => Err(explain(plan, report)),
     }
+}
+
+/// Waits for what `child` has to say.
+fn await_report(child: &Process, socket: &OwnedFd, signals: &Signals) -> Result<Received> {
+    signals.wait_for(socket.as_fd(), "start the container")?;
+    if let Some(received) = receive(socket)? {
+        return Ok(received);
+    }
+    let status = child
+        .wait()
+        .map_err(|errno| Error::errno("wait for init", errno))?;
+    Err(supervise::ended_early(status))
 }
 
 /// Waits for the exec of init. Signals wait as well: init is to have them.

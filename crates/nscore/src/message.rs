@@ -26,8 +26,8 @@ pub(crate) enum Report {
     Running,
     /// A step failed.
     Failed { action: usize, errno: Errno },
-    /// The process that joined a container has made the command there; its
-    /// pidfd comes along.
+    /// Another process has been made, which is to be the command in a container,
+    /// or init; its pidfd comes along.
     Started { pid: libc::pid_t },
     /// The inside helper ended with this wait status, which is not 0.
     Helper { status: libc::c_int },

@@ -41,18 +41,23 @@ pub(crate) struct Root {
     pub(crate) before: Vec<Action>,
     /// Its steps as container root.
     pub(crate) actions: Vec<Action>,
-    /// The new root hangs below a mount over `/` itself.
-    pub(crate) covers_host: bool,
     pub(crate) warnings: Vec<String>,
 }
 
 impl Root {
     /// Decides how the root at `path`, absolute and without links, is shown.
+    /// Its trees come after `trees`.
     /// Reads directories, and where files are copied finds out which can be.
     ///
     /// # Errors
     /// An upper directory that cannot be one.
-    pub(crate) fn new(spec: &Spec, path: &Path, host: &Host, maps: &Maps) -> Result<Root> {
+    pub(crate) fn new(
+        spec: &Spec,
+        path: &Path,
+        host: &Host,
+        maps: &Maps,
+        trees: Vec<Tree>,
+    ) -> Result<Root> {
         let name = c_string(path.as_os_str())?;
         // An owner that the container knows needs no help; what cannot be
         // looked at fails later, with the reason.
@@ -60,13 +65,13 @@ impl Root {
         let foreign = owner.is_ok_and(|uid| !maps.user.map.has_outside(uid));
         let idmapped = foreign && host.caller.user.is_initial_root();
         if spec.changes == Changes::InPlace {
-            return Ok(in_place(name, path, idmapped));
+            return Ok(in_place(name, path, idmapped, trees));
         }
         let (store, fresh, tree) = store(spec, host, maps)?;
         let mut cover = Cover::new(path, !foreign || idmapped, fresh);
         let mut root = Root {
             store,
-            covers_host: path == Path::new("/"),
+            trees,
             ..Root::default()
         };
         if idmapped {
@@ -95,7 +100,6 @@ impl Root {
         root.warnings.extend(cover.warning(&seed));
         root.warnings.extend(removal_warning(spec));
         let steps = cover.steps(source, seed)?;
-        root.actions.push(Action::PrivateMounts);
         root.actions.extend(steps.into_iter().map(Action::Overlay));
         Ok(root)
     }
@@ -111,12 +115,16 @@ fn removal_warning(spec: &Spec) -> Option<String> {
 /// No overlay. The host's own root is never idmapped: with its files under
 /// their own ids a container would be a way to break the host, and nobody who
 /// wants that asks for a container.
-fn in_place(name: CString, path: &Path, idmapped: bool) -> Root {
-    let mut root = Root::default();
-    root.before.push(Action::PrivateMounts);
+fn in_place(name: CString, path: &Path, idmapped: bool, trees: Vec<Tree>) -> Root {
+    let mut root = Root {
+        trees,
+        ..Root::default()
+    };
     if idmapped && path != Path::new("/") {
+        // The last one: the supervisor may have to do without.
         root.trees.push(Tree::Whole(name.clone()));
-        root.actions.push(Action::AttachTree(name));
+        let tree = root.trees.len() - 1;
+        root.actions.push(Action::AttachTree { tree, known: name });
     } else {
         root.before.push(Action::AttachRoot(name));
     }
@@ -149,6 +157,12 @@ fn store(spec: &Spec, host: &Host, maps: &Maps) -> Result<(Option<Store>, bool, 
         owner,
     };
     Ok((Some(store), fresh, tree))
+}
+
+/// Whether something is mounted below this directory.
+pub(crate) fn has_mounts(path: &Path) -> bool {
+    path.canonicalize()
+        .is_ok_and(|path| !mounts::below(&path).is_empty())
 }
 
 /// A path of the plan's as it stands in a message.

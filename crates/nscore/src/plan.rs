@@ -11,13 +11,14 @@ use std::time::Duration;
 use nix::errno::Errno;
 use nix::sched::CloneFlags;
 
-use crate::action::Action;
+use crate::action::{Action, Nested};
 use crate::caller::Caller;
 use crate::error::{Error, Result, quoted};
-use crate::exec::{self, Program};
+use crate::exec::{self, Program, c_string};
 use crate::host::Host;
 use crate::idmap::{MapSpec, Maps};
 use crate::init;
+use crate::mounts::{self, Mounts};
 use crate::namespaces::Set;
 use crate::overlay;
 use crate::rootfs;
@@ -39,7 +40,13 @@ pub struct Plan {
     /// What the supervisor clones for the child, sent with the go.
     pub(crate) trees: Vec<Tree>,
     pub(crate) maps: Maps,
+    /// Those of init.
     pub(crate) namespaces: CloneFlags,
+    /// Those of the first child, which makes mounts that are to be locked to
+    /// init, and then init; None when it becomes init itself.
+    pub(crate) mounter: Option<CloneFlags>,
+    /// The caller's groups are what opens a device.
+    pub(crate) keep_groups: bool,
     pub(crate) actions: Vec<Action>,
     pub(crate) outside: Option<OsString>,
     /// Which standard streams are the console's, None without a console.
@@ -71,19 +78,35 @@ impl Plan {
         spec.check()?;
         let root = find_root(&spec.root)?;
         let maps = Maps::new(&spec.uid_map, &spec.gid_map, &host.caller)?;
-        let mut shown = overlay::Root::new(spec, &root, host, &maps)?;
-        let console = spec.console.then_some(host.terminals.streams);
-        let mut namespaces = CloneFlags::CLONE_NEWUSER
-            | CloneFlags::CLONE_NEWNS
+        let mut trees = Vec::new();
+        let mut mounts = Mounts::new(spec, &root, host, &mut trees)?;
+        let mut shown = overlay::Root::new(spec, &root, host, &maps, trees)?;
+        // The console is a part of our own /dev.
+        let own = spec.console && !mounts.replaces("/dev");
+        let console = own.then_some(host.terminals.streams);
+        let mounter = CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS;
+        let mut namespaces = mounter
             | CloneFlags::CLONE_NEWPID
             | CloneFlags::CLONE_NEWIPC
             | CloneFlags::CLONE_NEWUTS;
         if spec.net == Net::Private {
             namespaces |= CloneFlags::CLONE_NEWNET;
         }
+        let nested = |[uid_map, gid_map]: [_; 2]| Nested {
+            namespaces,
+            uid_map,
+            gid_map,
+        };
+        let nested = mounts
+            .locked
+            .then(|| maps.identities())
+            .transpose()?
+            .map(nested);
         Ok(Plan {
             warnings: warnings(spec, host, &shown),
-            actions: actions(spec, host, &maps, &mut shown, console)?,
+            mounter: nested.is_some().then_some(mounter),
+            actions: actions(spec, host, &maps, &mut shown, &mut mounts, nested, console)?,
+            keep_groups: mounts::need_groups(&spec.devices, &maps),
             store: shown.store,
             trees: shown.trees,
             root,
@@ -130,48 +153,66 @@ fn find_root(path: &Path) -> Result<PathBuf> {
 }
 
 /// The steps of the child. What needs no mapped id is done while the maps are
-/// written. Time comes before the change of ids, because the offsets are
-/// written with the caller's; file systems come after it, because they belong to
-/// container root; the inside helper sees the root and /dev but not yet /proc and
-/// /sys; the pivot takes the host's files away.
+/// written, and what needs the caller's rights before the change of ids. Time
+/// comes before it too, because the offsets are written with the caller's; file
+/// systems come after it, because they belong to container root. Mounts that
+/// container root may not change are made before there is an init. The inside
+/// helper sees the root and /dev but not yet /proc and /sys; the pivot takes the
+/// host's files away.
 fn actions(
     spec: &Spec,
     host: &Host,
     maps: &Maps,
     root: &mut overlay::Root,
+    mounts: &mut Mounts,
+    nested: Option<Nested>,
     console: Option<[bool; 3]>,
 ) -> Result<Vec<Action>> {
-    let mut actions = vec![Action::EnterTime];
+    let mut actions = vec![Action::PrivateMounts];
+    actions.append(&mut mounts.open);
     actions.append(&mut root.before);
+    root.actions.append(&mut mounts.root);
+    if let Some(nested) = nested {
+        actions.extend([Action::AwaitGo, Action::BecomeRoot]);
+        actions.append(&mut root.actions);
+        let known = c_string(spec.root.as_os_str())?;
+        actions.extend([Action::CloneInit(nested), Action::AttachRoot(known)]);
+    }
     actions.extend([
+        Action::EnterTime,
         Action::AwaitGo,
         Action::EnterCgroup,
         Action::BecomeRoot,
         Action::NewKeyring,
     ]);
     actions.append(&mut root.actions);
-    actions.extend(rootfs::dev(maps.group.map.has_inside(5)));
+    if !mounts.replaces("/dev") {
+        actions.extend(rootfs::dev(maps.group.map.has_inside(5)));
+    }
+    actions.append(&mut mounts.dev);
     if console.is_some() {
         actions.push(Action::MakeConsole(host.terminals.look));
     }
     if let Some(text) = &spec.inside {
         actions.push(Action::RunInside(Program::shell(text, &[])?));
     }
-    actions.extend(rootfs::proc());
+    if !mounts.replaces("/proc") {
+        actions.extend(rootfs::proc());
+    }
     // A cgroup that the container could write to is the caller's own: hidden.
     let cgroup = host
         .cgroup_owner
         .is_some_and(|owner| !maps.user.map.has_outside(owner));
     match spec.net {
-        Net::Private => {
-            actions.extend(rootfs::sys(cgroup));
-            actions.push(Action::LoopbackUp);
-        }
+        _ if mounts.replaces("/sys") => {}
+        Net::Private => actions.extend(rootfs::sys(cgroup)),
         Net::Host => actions.extend(rootfs::sys_of_host(host, cgroup)),
     }
-    actions.push(Action::Pivot {
-        covered: root.covers_host,
-    });
+    if spec.net == Net::Private {
+        actions.push(Action::LoopbackUp);
+    }
+    actions.append(&mut mounts.kernel);
+    actions.push(Action::Pivot);
     if let Some(streams) = console {
         actions.push(Action::TakeConsole(streams));
     }
@@ -226,11 +267,11 @@ impl fmt::Display for Plan {
             writeln!(f, "{store}")?;
         }
         writeln!(f, "enter root file system {}", quoted(&self.root))?;
-        writeln!(
-            f,
-            "clone init into new namespaces: {}",
-            Set(self.namespaces)
-        )?;
+        let (mut who, namespaces) = match self.mounter {
+            Some(namespaces) => ("mounter", namespaces),
+            None => ("init", self.namespaces),
+        };
+        writeln!(f, "clone {who} into new namespaces: {}", Set(namespaces))?;
         writeln!(f, "fork a guard that kills init when contain ends")?;
         writeln!(f, "{}", self.maps.group)?;
         writeln!(f, "{}", self.maps.user)?;
@@ -241,7 +282,10 @@ impl fmt::Display for Plan {
             writeln!(f, "{tree:#}")?;
         }
         for action in &self.actions {
-            writeln!(f, "init: {action:#}")?;
+            writeln!(f, "{who}: {action:#}")?;
+            if let Action::CloneInit(_) = action {
+                who = "init";
+            }
         }
         writeln!(f, "publish the record that inject reads")?;
         match self.console {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::error::{Error, Result};
 use crate::idmap::MapSpec;
+use crate::mounts::Mount;
 use crate::stop::StopSignal;
 
 /// The container's network.
@@ -39,6 +40,16 @@ pub struct Spec {
     pub root: PathBuf,
     /// Where changes to it go.
     pub changes: Changes,
+    /// What else is shown, in any order.
+    pub mounts: Vec<Mount>,
+    /// Devices of the host, or directories of devices, below /dev.
+    pub devices: Vec<PathBuf>,
+    /// Let nobody write to the root file system, nor to what is mounted in DIR,
+    /// container root included. What `mounts` shows keeps its own rules.
+    pub read_only: bool,
+    /// Show the host's /bin, /sbin, /lib* and /usr read-only, with what of /etc
+    /// they need, and a tmpfs on /tmp.
+    pub host_tools: bool,
     /// The program that becomes PID 1, and its arguments; none means /bin/sh.
     /// A name without a slash is looked up in the container's PATH.
     pub command: Vec<OsString>,
@@ -78,6 +89,10 @@ impl Spec {
         Spec {
             root: root.into(),
             changes: Changes::default(),
+            mounts: Vec::new(),
+            devices: Vec::new(),
+            read_only: false,
+            host_tools: false,
             command: Vec::new(),
             console: true,
             net: Net::default(),

@@ -8,7 +8,7 @@ use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, open};
+use nix::fcntl::{AT_FDCWD, OFlag, open};
 use nix::sys::stat::Mode;
 
 use crate::error::{Error, Result, quoted};
@@ -29,14 +29,25 @@ pub(crate) enum Tree {
     Part(CString, CString),
     /// The directory that changes go to.
     Changes(CString),
+    /// The source of a bind, with the ids on disk.
+    Bind { path: CString, recursive: bool },
 }
 
 impl Tree {
     fn base(&self) -> &CStr {
         match self {
-            Tree::Whole(path) | Tree::Root(path) | Tree::Part(path, _) | Tree::Changes(path) => {
-                path
-            }
+            Tree::Whole(path)
+            | Tree::Root(path)
+            | Tree::Part(path, _)
+            | Tree::Changes(path)
+            | Tree::Bind { path, .. } => path,
+        }
+    }
+
+    fn op(&self) -> Op {
+        match self {
+            Tree::Bind { .. } => Op::Other,
+            _ => Op::Idmap,
         }
     }
 
@@ -44,19 +55,24 @@ impl Tree {
     /// without.
     fn clone_for(&self, ids: BorrowedFd) -> Sys<Option<OwnedFd>> {
         let flags = OFlag::O_PATH | OFlag::O_DIRECTORY;
-        let base = path::open_known_dir(self.base(), flags)?;
+        let base = || path::open_known_dir(self.base(), flags);
         match self {
-            Tree::Whole(_) => match whole(base.as_fd(), ids) {
+            Tree::Bind { path, recursive } => {
+                let tree = mount::open_tree(AT_FDCWD, path, *recursive)?;
+                layers::separate(tree.as_fd(), *recursive, None)?;
+                Ok(Some(tree))
+            }
+            Tree::Whole(_) => match whole(base()?.as_fd(), ids) {
                 Err(Errno::ENOSYS | Errno::EINVAL | Errno::EPERM) => Ok(None),
                 other => other.map(Some),
             },
             Tree::Root(_) | Tree::Changes(_) => {
-                let tree = mount::open_tree(base.as_fd(), c"", false)?;
+                let tree = mount::open_tree(base()?.as_fd(), c"", false)?;
                 layers::separate(tree.as_fd(), false, Some(ids))?;
                 Ok(Some(tree))
             }
             Tree::Part(_, inside) => {
-                let part = path::open_below(base.as_fd(), inside, flags)?;
+                let part = path::open_below(base()?.as_fd(), inside, flags)?;
                 let tree = mount::open_tree(part.as_fd(), c"", false)?;
                 match layers::separate(tree.as_fd(), false, Some(ids)) {
                     Err(Errno::EINVAL | Errno::EPERM) => {
@@ -105,7 +121,7 @@ pub(crate) fn clone_all(trees: &[Tree], pid: libc::pid_t) -> Result<Vec<OwnedFd>
     for tree in trees {
         let clone = tree
             .clone_for(ids.as_fd())
-            .map_err(|errno| Error::system(Op::Idmap, tree.to_string(), errno))?;
+            .map_err(|errno| Error::system(tree.op(), tree.to_string(), errno))?;
         clones.extend(clone);
     }
     Ok(clones)
@@ -116,6 +132,7 @@ impl fmt::Display for Tree {
         let shown = |path: &CStr| quoted(OsStr::from_bytes(path.to_bytes()));
         write!(f, "clone {}", shown(self.base()))?;
         match self {
+            Tree::Bind { .. } => return f.write_str(" to bind it"),
             Tree::Part(_, inside) => write!(f, "{}{}", separator(self.base()), shown(inside))?,
             Tree::Whole(_) => f.write_str(" and what is mounted there")?,
             Tree::Root(_) | Tree::Changes(_) => {}

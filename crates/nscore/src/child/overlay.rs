@@ -199,8 +199,8 @@ impl Child<'_> {
     }
 
     /// The whole root as the supervisor made it, or as we find it.
-    pub(super) fn attach_tree(&mut self, known: &CStr) -> Sys<()> {
-        let root = match self.tree(0) {
+    pub(super) fn attach_tree(&mut self, index: usize, known: &CStr) -> Sys<()> {
+        let root = match self.tree(index) {
             Ok(tree) => {
                 layers::cover_working_directory(tree.as_fd())?;
                 tree

@@ -1,4 +1,4 @@
-//! Advice about overlays and idmapped mounts: mostly, how old a kernel is.
+//! Advice about binds, overlays and idmapped mounts: mostly, how old a kernel is.
 
 use super::{Advice, Facts, explained, hint};
 
@@ -61,4 +61,22 @@ pub(super) fn overlay_denied(_: &Facts) -> Option<Advice> {
 pub(super) fn no_mount_calls(facts: &Facts) -> Option<Advice> {
     facts.kernel.filter(|kernel| *kernel >= (5, 2))?;
     hint("this kernel has open_tree, fsopen and move_mount: a seccomp filter keeps them away")
+}
+
+pub(super) fn read_only_old(facts: &Facts) -> Option<Advice> {
+    needs(facts, "mounts with rules of their own need", (5, 12))
+}
+
+pub(super) fn dangling(_: &Facts) -> Option<Advice> {
+    explained(
+        "a link in the root leads nowhere",
+        "make what it names, or name another place",
+    )
+}
+
+pub(super) fn unlike(_: &Facts) -> Option<Advice> {
+    explained(
+        "only one of the two is a directory",
+        "a directory can be shown on a directory, and a file on a file",
+    )
 }

@@ -1,10 +1,12 @@
 //! Both maps of a user namespace: what they are, and who may write each.
 
+use std::ffi::CString;
 use std::path::PathBuf;
 
 use super::{IdMap, Kind, MapPlan, MapSpec, MapWriter, resolve};
 use crate::caller::Caller;
 use crate::error::{Error, Result};
+use crate::exec::c_string;
 
 /// Both maps of a user namespace.
 #[derive(Debug)]
@@ -65,5 +67,17 @@ impl Maps {
         let user = self.user.start(pid);
         group.finish()?;
         user?.finish()
+    }
+
+    /// The texts of uid_map and gid_map for a user namespace inside one with
+    /// these maps, in which every id is itself.
+    pub(crate) fn identities(&self) -> Result<[CString; 2]> {
+        let text = |plan: &MapPlan| {
+            let what = || format!("map {} ids {} twice", plan.kind.name(), plan.map);
+            let identity = plan.map.identity();
+            let identity = identity.map_err(|why| Error::usage(what(), why))?;
+            c_string(identity.kernel_text().as_ref())
+        };
+        Ok([text(&self.user)?, text(&self.group)?])
     }
 }

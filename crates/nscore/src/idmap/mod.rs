@@ -163,6 +163,17 @@ impl IdMap {
             .collect()
     }
 
+    /// Every id of the container onto itself: the map of a user namespace inside
+    /// one that has this map. Its extents are the same, because the kernel wants
+    /// each within one of those.
+    ///
+    /// # Errors
+    /// More text than the kernel takes.
+    pub(crate) fn identity(&self) -> Result<IdMap, String> {
+        let same = |e: &Extent| Extent::new(e.inside, e.inside, e.count);
+        IdMap::new(self.0.iter().map(same).collect())
+    }
+
     /// Reads the text of a uid_map or gid_map file.
     pub(crate) fn from_kernel_text(text: &str) -> Option<IdMap> {
         let extent = |line: &str| {

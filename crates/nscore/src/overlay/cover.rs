@@ -50,9 +50,11 @@ impl<'a> Cover<'a> {
         }
     }
 
-    /// One overlay on the root's tree, and one on that of each mount below.
+    /// One overlay on the root's tree, the last one, and one on that of each mount
+    /// below, which are added.
     pub(super) fn with_trees(&mut self, name: &CStr, trees: &mut Vec<Tree>) -> Result<()> {
-        self.layers.push((PathBuf::new(), LayerSource::Tree(0)));
+        self.layers
+            .push((PathBuf::new(), LayerSource::Tree(trees.len() - 1)));
         // A mount's own mounts after it.
         self.mounts.sort_by(|a, b| a.at.cmp(&b.at));
         for mount in std::mem::take(&mut self.mounts) {

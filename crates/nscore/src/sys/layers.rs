@@ -9,9 +9,9 @@ use nix::fcntl::AT_FDCWD;
 use nix::sys::stat::{Mode, SFlag, mknodat};
 use nix::unistd;
 
+use super::Sys;
 use super::fscontext::Context;
-use super::mount::move_mount;
-use super::{Sys, cvt};
+use super::mount::{self, move_mount};
 
 /// Takes a detached mount out of its propagation group and, in the same step,
 /// shows its files with the ids of the user namespace `ids`, mount_setattr(2).
@@ -30,19 +30,7 @@ pub(crate) fn separate(tree: BorrowedFd, recursive: bool, ids: Option<BorrowedFd
             None => 0,
         },
     };
-    let recursive = if recursive { libc::AT_RECURSIVE } else { 0 };
-    // SAFETY: the path is NUL-terminated, the structure of the size given.
-    cvt(unsafe {
-        libc::syscall(
-            libc::SYS_mount_setattr,
-            tree.as_raw_fd(),
-            c"".as_ptr(),
-            libc::AT_EMPTY_PATH | recursive,
-            &raw const attributes,
-            size_of::<libc::mount_attr>(),
-        )
-    })
-    .map(drop)
+    mount::change(tree, c"", recursive, &attributes)
 }
 
 /// The mount and directory that is the working directory, whoever may search

@@ -138,28 +138,7 @@ pub(crate) fn bind(source: &CStr, dir: BorrowedFd, name: &CStr, recursive: bool)
 /// Makes the mount at `name` of `dir` read-only, with all below it. Without
 /// mount_setattr(2), Linux 5.12, only the mount itself is.
 pub(crate) fn set_read_only(dir: BorrowedFd, name: &CStr) -> Sys<()> {
-    let attributes = libc::mount_attr {
-        attr_set: libc::MOUNT_ATTR_RDONLY,
-        attr_clr: 0,
-        propagation: 0,
-        userns_fd: 0,
-    };
-    let mut flags = libc::AT_RECURSIVE;
-    if name.is_empty() {
-        flags |= libc::AT_EMPTY_PATH;
-    }
-    // SAFETY: the path is NUL-terminated, the structure of the size given.
-    let result = cvt(unsafe {
-        libc::syscall(
-            libc::SYS_mount_setattr,
-            dir.as_raw_fd(),
-            name.as_ptr(),
-            flags,
-            &raw const attributes,
-            size_of::<libc::mount_attr>(),
-        )
-    });
-    match result {
+    match change(dir, name, true, &setting(MsFlags::MS_RDONLY)) {
         Err(Errno::ENOSYS) => {
             unistd::fchdir(dir)?;
             let name = if name.is_empty() { c"." } else { name };
@@ -172,8 +151,59 @@ pub(crate) fn set_read_only(dir: BorrowedFd, name: &CStr) -> Sys<()> {
                 | MsFlags::MS_NOEXEC;
             nix::mount::mount(None::<&CStr>, name, None::<&CStr>, flags, None::<&CStr>)
         }
-        other => other.map(drop),
+        other => other,
     }
+}
+
+/// Restricts the mount `tree`, and all that is mounted below it, by these flags
+/// of nosuid, nodev, noexec and read-only.
+pub(crate) fn restrict(tree: BorrowedFd, flags: MsFlags) -> Sys<()> {
+    change(tree, EMPTY, true, &setting(flags))
+}
+
+/// Lets the mount itself be written to again.
+pub(crate) fn set_writable(tree: BorrowedFd) -> Sys<()> {
+    let attributes = libc::mount_attr {
+        attr_set: 0,
+        attr_clr: libc::MOUNT_ATTR_RDONLY,
+        ..setting(MsFlags::empty())
+    };
+    change(tree, EMPTY, false, &attributes)
+}
+
+fn setting(flags: MsFlags) -> libc::mount_attr {
+    libc::mount_attr {
+        attr_set: attributes(flags),
+        attr_clr: 0,
+        propagation: 0,
+        userns_fd: 0,
+    }
+}
+
+/// mount_setattr(2) of the mount at `path` of `dir`, or of `dir` for an empty
+/// path.
+pub(super) fn change(
+    dir: BorrowedFd,
+    path: &CStr,
+    recursive: bool,
+    attributes: &libc::mount_attr,
+) -> Sys<()> {
+    let mut flags = if recursive { libc::AT_RECURSIVE } else { 0 };
+    if path.is_empty() {
+        flags |= libc::AT_EMPTY_PATH;
+    }
+    // SAFETY: the path is NUL-terminated, the structure of the size given.
+    cvt(unsafe {
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            dir.as_raw_fd(),
+            path.as_ptr(),
+            flags,
+            std::ptr::from_ref(attributes),
+            size_of::<libc::mount_attr>(),
+        )
+    })
+    .map(drop)
 }
 
 /// Keeps every mount of this namespace from those of others, both ways.
@@ -216,12 +246,13 @@ pub(crate) fn mount_working_directory(known: &CStr) -> Sys<OwnedFd> {
 
 /// Makes the working directory the root of this mount namespace and forgets
 /// the old root, pivot_root(2) "pivot_root(".", ".")". The old root is then on
-/// top of the new one, and on top of it what `covered` it.
-pub(crate) fn pivot_here(covered: bool) -> Sys<()> {
+/// top of the new one, and on top of it whatever covered it: it is named by a
+/// descriptor, because what covers it may be locked and goes with it alone.
+pub(crate) fn pivot_here() -> Sys<()> {
+    let find = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let old = nix::fcntl::open(c"/", find, Mode::empty())?;
     unistd::pivot_root(c".", c".")?;
-    if covered {
-        nix::mount::umount2(c".", MntFlags::MNT_DETACH)?;
-    }
+    unistd::fchdir(&old)?;
     nix::mount::umount2(c".", MntFlags::MNT_DETACH)?;
     unistd::chdir(c"/")
 }

@@ -30,12 +30,18 @@ pub(crate) fn make_dir(dir: BorrowedFd, name: &CStr, mode: Mode) -> Sys<bool> {
     }
 }
 
-/// Removes the empty directory `name` of `dir`, with what is mounted on it in
-/// this mount namespace.
-pub(crate) fn unmake_dir(dir: BorrowedFd, name: &CStr) -> Sys<()> {
-    unistd::fchdir(dir)?;
+/// Removes the empty directory, the file or the link that is the last component
+/// of `path` in `root`, with what is mounted on it in this mount namespace.
+pub(crate) fn unmake(root: BorrowedFd, path: &CStr) -> Sys<()> {
+    let mut buffer = [0; libc::PATH_MAX as usize];
+    let (parent, name) = split(path, &mut buffer)?;
+    let dir = open_in_root(root, parent, OFlag::O_PATH | OFlag::O_DIRECTORY)?;
+    unistd::fchdir(&dir)?;
     while mount::umount2(name, MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW).is_ok() {}
-    unistd::unlinkat(dir, name, unistd::UnlinkatFlags::RemoveDir)
+    match unistd::unlinkat(&dir, name, unistd::UnlinkatFlags::RemoveDir) {
+        Err(Errno::ENOTDIR) => unistd::unlinkat(&dir, name, unistd::UnlinkatFlags::NoRemoveDir),
+        other => other,
+    }
 }
 
 /// Makes an empty file, a mount point for another.
@@ -99,21 +105,102 @@ fn walk(dir: BorrowedFd, path: &CStr, flags: OFlag) -> Sys<OwnedFd> {
     }
 }
 
+/// Opens `path` as a process whose root directory is `root` would, but through
+/// no magic link, openat2(2). Where that call is missing, through no link at
+/// all.
+pub(crate) fn open_in_root(root: BorrowedFd, path: &CStr, flags: OFlag) -> Sys<OwnedFd> {
+    let path = if path.is_empty() { c"." } else { path };
+    let flags = flags | OFlag::O_CLOEXEC;
+    let how = fcntl::OpenHow::new()
+        .flags(flags)
+        .resolve(fcntl::ResolveFlag::RESOLVE_IN_ROOT | fcntl::ResolveFlag::RESOLVE_NO_MAGICLINKS);
+    // Where something was renamed meanwhile the kernel cannot tell whether it
+    // has stayed inside, and says so.
+    for _ in 0..64 {
+        match fcntl::openat2(root, path, how) {
+            Err(Errno::EAGAIN) => {}
+            Err(Errno::ENOSYS) => return walk(root, path, flags | OFlag::O_NOFOLLOW),
+            other => return other,
+        }
+    }
+    Err(Errno::EAGAIN)
+}
+
+/// Makes what is missing of `path` in `root`: directories, and at its end a
+/// directory of the mode given or an empty file. `made` learns how much of the
+/// path each thing made is the end of.
+pub(crate) fn make_point(
+    root: BorrowedFd,
+    path: &CStr,
+    directory: Option<Mode>,
+    mut made: impl FnMut(usize),
+) -> Sys<()> {
+    let bytes = path.to_bytes();
+    let mut buffer = [0; libc::PATH_MAX as usize];
+    let mut parent = open_in_root(root, c"", OFlag::O_PATH)?;
+    let mut start = 0;
+    loop {
+        let slash = bytes[start..].iter().position(|byte| *byte == b'/');
+        let end = slash.map_or(bytes.len(), |at| start + at);
+        let here = prefix(bytes, end, &mut buffer)?;
+        parent = match open_in_root(root, here, OFlag::O_PATH) {
+            Err(Errno::ENOENT) => {
+                let name = CStr::from_bytes_with_nul(&here.to_bytes_with_nul()[start..])
+                    .map_err(|_| Errno::EINVAL)?;
+                match directory {
+                    _ if slash.is_some() => {
+                        stat::mkdirat(&parent, name, Mode::from_bits_retain(0o755))?;
+                    }
+                    Some(mode) => stat::mkdirat(&parent, name, mode)?,
+                    None => make_file(parent.as_fd(), name)?,
+                }
+                made(end);
+                open_in_root(root, here, OFlag::O_PATH)?
+            }
+            other => other?,
+        };
+        if slash.is_none() {
+            return Ok(());
+        }
+        start = end + 1;
+    }
+}
+
+/// The first `end` bytes of a path, as a path.
+pub(crate) fn prefix<'a>(
+    path: &[u8],
+    end: usize,
+    buffer: &'a mut [u8; libc::PATH_MAX as usize],
+) -> Sys<&'a CStr> {
+    // One for the NUL behind it.
+    if end >= buffer.len() {
+        return Err(Errno::ENAMETOOLONG);
+    }
+    buffer[..end].copy_from_slice(&path[..end]);
+    buffer[end] = 0;
+    CStr::from_bytes_until_nul(buffer).map_err(|_| Errno::ENAMETOOLONG)
+}
+
+/// A path without its last component, and that component.
+fn split<'a, 'b>(
+    path: &'a CStr,
+    buffer: &'b mut [u8; libc::PATH_MAX as usize],
+) -> Sys<(&'b CStr, &'a CStr)> {
+    let bytes = path.to_bytes_with_nul();
+    let (end, start) = match bytes.iter().rposition(|byte| *byte == b'/') {
+        Some(at) => (at, at + 1),
+        None => (0, 0),
+    };
+    let name = CStr::from_bytes_with_nul(&bytes[start..]).map_err(|_| Errno::EINVAL)?;
+    Ok((prefix(bytes, end, buffer)?, name))
+}
+
 /// The directory below `dir` that holds the last component of `path`, and that
 /// component.
 pub(crate) fn open_parent<'a>(dir: BorrowedFd, path: &'a CStr) -> Sys<(OwnedFd, &'a CStr)> {
-    let bytes = path.to_bytes_with_nul();
-    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY;
-    let Some(at) = bytes.iter().rposition(|byte| *byte == b'/') else {
-        return Ok((open_below(dir, c"", flags)?, path));
-    };
     let mut buffer = [0; libc::PATH_MAX as usize];
-    let Some(room) = buffer.get_mut(..at) else {
-        return Err(Errno::ENAMETOOLONG);
-    };
-    room.copy_from_slice(&bytes[..at]);
-    let parent = CStr::from_bytes_until_nul(&buffer).map_err(|_| Errno::ENAMETOOLONG)?;
-    let name = CStr::from_bytes_with_nul(&bytes[at + 1..]).map_err(|_| Errno::EINVAL)?;
+    let (parent, name) = split(path, &mut buffer)?;
+    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY;
     Ok((open_below(dir, parent, flags)?, name))
 }
 

@@ -49,6 +49,12 @@ pub(crate) fn forbid_tracing() -> Sys<()> {
     cvt(unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 0) }.into()).map(drop)
 }
 
+/// Who has our ids may trace us, and our files under /proc are ours again.
+pub(crate) fn allow_tracing() -> Sys<()> {
+    // SAFETY: integers only.
+    cvt(unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 1) }.into()).map(drop)
+}
+
 /// A session keyring of our own, keyctl(2). A kernel without keys has none to
 /// share.
 pub(crate) fn new_session_keyring() -> Sys<()> {

@@ -7,8 +7,8 @@ use nix::errno::Errno;
 
 use super::{Sys, cvt};
 
-/// Descriptors that one message can carry.
-pub(crate) const MAX_FDS: usize = 64;
+/// Descriptors that one message can carry: the kernel's SCM_MAX_FD, unix(7).
+pub(crate) const MAX_FDS: usize = 253;
 
 /// A control message buffer of the alignment that cmsghdr wants.
 #[repr(C, align(8))]
