@@ -1,5 +1,7 @@
 //! `contain`: arguments -> [`Spec`] -> `nscore` -> exit status.
 
+mod config;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -109,6 +111,10 @@ pub struct Args {
     #[arg(short, long, value_name = "CMD", help_heading = HELPERS)]
     outside: Option<OsString>,
 
+    /// Read options from a TOML file, under their long names
+    #[arg(short = 'f', long, value_name = "FILE")]
+    config: Option<PathBuf>,
+
     /// Print what would be done, one step a line, and start nothing
     #[arg(long)]
     explain: bool,
@@ -171,11 +177,16 @@ impl Args {
 /// # Errors
 /// Whatever keeps the container from starting: nothing of it is left then.
 pub fn run(args: Args) -> anyhow::Result<u8> {
+    let (args, mounts) = match &args.config {
+        Some(file) => config::merge(file, &std::env::args_os().collect::<Vec<_>>())?,
+        None => (args, Vec::new()),
+    };
     let explain = args.explain;
-    let spec = args.into_spec()?;
+    let mut spec = args.into_spec()?;
+    spec.mounts.extend(mounts);
     let plan = Plan::new(&spec, &Host::probe()?)?;
     if explain {
-        print!("{plan}");
+        cli::print(&plan)?;
         return Ok(0);
     }
     for warning in &plan.warnings {

@@ -1,8 +1,10 @@
 //! What the three programs share between their arguments and their exit
 //! status: parsing, and how an error reads on the terminal.
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use clap::Parser;
 use clap::error::ErrorKind;
 
@@ -42,8 +44,7 @@ fn usage(program: &str, error: &clap::Error) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let text = error.render().to_string();
-    let line = text.lines().next().unwrap_or_default();
-    eprintln!("{program}: {}", line.trim_start_matches("error: "));
+    eprintln!("{program}: {}", first_line(error));
     match text
         .lines()
         .find_map(|line| line.trim().strip_prefix("tip: "))
@@ -52,4 +53,23 @@ fn usage(program: &str, error: &clap::Error) -> ExitCode {
         None => eprintln!("hint: {program} --help lists the options"),
     }
     ExitCode::from(USAGE)
+}
+
+/// What is wrong, in one line where clap would print a paragraph.
+#[must_use]
+pub fn first_line(error: &clap::Error) -> String {
+    let text = error.render().to_string();
+    let line = text.lines().next().unwrap_or_default();
+    line.trim_start_matches("error: ").to_string()
+}
+
+/// Writes to standard output, whose reader may have read enough.
+///
+/// # Errors
+/// A standard output that cannot be written to.
+pub fn print(text: impl std::fmt::Display) -> anyhow::Result<()> {
+    match std::io::stdout().write_all(text.to_string().as_bytes()) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        other => other.context("cannot write to standard output"),
+    }
 }

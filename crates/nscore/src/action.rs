@@ -82,6 +82,16 @@ pub(crate) struct Nested {
     /// The texts of its uid_map and gid_map: every id is itself.
     pub(crate) uid_map: CString,
     pub(crate) gid_map: CString,
+    /// What covers the host's root, if anything does.
+    pub(crate) over_host: Option<OverHost>,
+}
+
+/// A mount over the host's root.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct OverHost {
+    pub(crate) place: Place,
+    /// The new root, seen from there.
+    pub(crate) root: &'static CStr,
 }
 
 /// One step. Where order matters, `rootfs` and `plan` say why.
@@ -137,8 +147,9 @@ pub(crate) enum Action {
     LoopbackUp,
     /// Run the helper of `-i` and wait for it.
     RunInside(Program),
-    /// Make the new root the root and forget the old one.
-    Pivot,
+    /// Make the new root the root and forget the old one, which may be covered
+    /// by a mount of ours.
+    Pivot { covered: bool },
     /// A session of our own, with /dev/console as its terminal and as those
     /// standard streams that are terminals.
     TakeConsole([bool; 3]),
@@ -168,7 +179,7 @@ impl Action {
             Action::CloneInit(_) => Op::Namespaces,
             Action::Overlay(step) => step.op(),
             Action::Mounts(step) => step.op(),
-            Action::Pivot => Op::Pivot,
+            Action::Pivot { .. } => Op::Pivot,
             _ => Op::Other,
         }
     }
@@ -233,7 +244,7 @@ impl fmt::Display for Action {
             Action::MakeConsole(_) => write!(f, "create pseudo-terminal on /dev/console"),
             Action::LoopbackUp => write!(f, "bring up lo"),
             Action::RunInside(program) => write!(f, "run inside helper {program}"),
-            Action::Pivot => write!(f, "pivot to the new root"),
+            Action::Pivot { .. } => write!(f, "pivot to the new root"),
             Action::TakeConsole(streams) => {
                 write!(f, "open /dev/console")?;
                 if f.alternate() {

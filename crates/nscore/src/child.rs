@@ -139,7 +139,10 @@ impl<'a> Child<'a> {
             Action::AwaitGo => match Go::receive(self.socket) {
                 Ok((go, trees)) => {
                     self.drop_groups = go.drop_groups;
-                    self.trees = trees;
+                    // A mounter has had them, and leaves some to init.
+                    for (slot, tree) in self.trees.iter_mut().zip(trees) {
+                        *slot = tree.or(slot.take());
+                    }
                 }
                 Err(_) => return Err(Failed::Orphaned),
             },
@@ -198,9 +201,13 @@ impl<'a> Child<'a> {
             Action::MakeConsole(look) => self.make_console(look)?,
             Action::LoopbackUp => process::loopback_up()?,
             Action::RunInside(program) => self.run_inside(program)?,
-            Action::Pivot => {
+            Action::Pivot { covered } => {
                 unistd::fchdir(self.place(Place::Root)?)?;
-                mount::pivot_here()?;
+                if *covered {
+                    mount::pivot_covered()?;
+                } else {
+                    mount::pivot_here()?;
+                }
             }
             Action::TakeConsole(streams) => take_console(*streams)?,
             Action::ExecInit(program) => {

@@ -49,10 +49,23 @@ pub enum What {
     FileSystem {
         /// Its name in /proc/filesystems: tmpfs, proc, ...
         kind: String,
+        /// What /proc/mounts shows as its device; none means `kind`.
+        source: Option<String>,
         /// The most that a tmpfs may hold, as tmpfs(5) has it: a number of
         /// bytes with a suffix k, m or g, or of hundredths of memory with %.
         size: Option<String>,
     },
+}
+
+impl What {
+    /// A tmpfs.
+    pub(crate) fn memory(size: Option<String>) -> What {
+        What::FileSystem {
+            kind: "tmpfs".to_string(),
+            source: None,
+            size,
+        }
+    }
 }
 
 impl Mount {
@@ -119,14 +132,13 @@ impl Mount {
             }
             _ => return Err(bad("it is not DST[:size=SIZE]")),
         };
-        let kind = "tmpfs".to_string();
-        let mount = Mount::new(at, What::FileSystem { kind, size });
-        mount.check().map_err(bad)?;
-        Ok(Mount {
+        let mount = Mount {
             no_suid: true,
             no_devices: true,
-            ..mount
-        })
+            ..Mount::new(at, What::memory(size))
+        };
+        mount.check().map_err(bad)?;
+        Ok(mount)
     }
 
     /// What is wrong with its place.

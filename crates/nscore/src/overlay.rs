@@ -22,7 +22,7 @@ pub(crate) use step::{Layer, LayerSource, Mask, Merge, Step, StoreSource};
 
 use self::cover::Cover;
 use self::seed::Seed;
-use crate::action::Action;
+use crate::action::{Action, OverHost, Place};
 use crate::error::{Error, Result, quoted};
 use crate::exec::c_string;
 use crate::hint::kernel_version;
@@ -41,6 +41,8 @@ pub(crate) struct Root {
     pub(crate) before: Vec<Action>,
     /// Its steps as container root.
     pub(crate) actions: Vec<Action>,
+    /// The mount over `/` itself that the new root hangs below, or is.
+    pub(crate) over_host: Option<OverHost>,
     pub(crate) warnings: Vec<String>,
 }
 
@@ -72,6 +74,7 @@ impl Root {
         let mut root = Root {
             store,
             trees,
+            over_host: over_host(path, Place::Scratch, c"/root"),
             ..Root::default()
         };
         if idmapped {
@@ -112,12 +115,17 @@ fn removal_warning(spec: &Spec) -> Option<String> {
     (spec.changes == Changes::Memory && kernel_version()? < (6, 6)).then(|| line.to_string())
 }
 
+fn over_host(path: &Path, place: Place, root: &'static CStr) -> Option<OverHost> {
+    (path == Path::new("/")).then_some(OverHost { place, root })
+}
+
 /// No overlay. The host's own root is never idmapped: with its files under
 /// their own ids a container would be a way to break the host, and nobody who
 /// wants that asks for a container.
 fn in_place(name: CString, path: &Path, idmapped: bool, trees: Vec<Tree>) -> Root {
     let mut root = Root {
         trees,
+        over_host: over_host(path, Place::Root, c"/"),
         ..Root::default()
     };
     if idmapped && path != Path::new("/") {

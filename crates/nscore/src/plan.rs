@@ -96,6 +96,7 @@ impl Plan {
             namespaces,
             uid_map,
             gid_map,
+            over_host: shown.over_host,
         };
         let nested = mounts
             .locked
@@ -212,7 +213,8 @@ fn actions(
         actions.push(Action::LoopbackUp);
     }
     actions.append(&mut mounts.kernel);
-    actions.push(Action::Pivot);
+    let covered = root.over_host.is_some();
+    actions.push(Action::Pivot { covered });
     if let Some(streams) = console {
         actions.push(Action::TakeConsole(streams));
     }

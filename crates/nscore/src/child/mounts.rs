@@ -109,6 +109,6 @@ fn mount_fresh(fresh: &Fresh, at: &OwnedFd) -> Sys<()> {
     }
     let data = CStr::from_bytes_until_nul(&data).map_err(|_| Errno::ENAMETOOLONG)?;
     unistd::fchdir(at)?;
-    let kind = fresh.kind.as_c_str();
-    nix::mount::mount(Some(kind), c".", Some(kind), fresh.flags, Some(data))
+    let (kind, source) = (fresh.kind.as_c_str(), fresh.source.as_c_str());
+    nix::mount::mount(Some(source), c".", Some(kind), fresh.flags, Some(data))
 }

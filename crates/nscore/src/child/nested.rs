@@ -3,20 +3,24 @@
 
 use std::ffi::CStr;
 use std::io::Write as _;
-use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, open};
+use nix::fcntl::{OFlag, open, openat};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::CloneFlags;
 use nix::sys::stat::Mode;
 use nix::unistd;
 
 use super::{Child, Failed, NAME};
-use crate::action::{Nested, Place};
+use crate::action::{Nested, OverHost, Place};
 use crate::message::Report;
 use crate::sys::clone::{self, Fork};
 use crate::sys::{Sys, process};
+
+const FIND_DIR: OFlag = OFlag::O_PATH
+    .union(OFlag::O_DIRECTORY)
+    .union(OFlag::O_CLOEXEC);
 
 impl Child<'_> {
     /// Clones init, a child of the supervisor's as we are, and goes on as it.
@@ -25,9 +29,13 @@ impl Child<'_> {
     /// remove.
     #[allow(unsafe_code)]
     pub(super) fn clone_init(&mut self, nested: &Nested) -> Result<(), Failed> {
-        // Where it will look for the root: a descriptor of ours is of another
-        // mount namespace.
+        let proc = open(c"/proc", FIND_DIR, Mode::empty())?;
+        // Init finds the root by its working directory: a descriptor of ours is
+        // of another mount namespace.
         unistd::fchdir(self.place(Place::Root)?)?;
+        if let Some(over) = &nested.over_host {
+            self.uncover(over)?;
+        }
         // The change of ids made /proc/PID root's, and init's with it.
         process::allow_tracing()?;
         // SAFETY: this process has one thread, and its child allocates nothing.
@@ -35,12 +43,15 @@ impl Child<'_> {
         let Fork::Parent { pid, pidfd } = fork else {
             process::rename(NAME);
             process::die_with_parent()?;
+            if let Some(over) = &nested.over_host {
+                enter_root(over)?;
+            }
             self.places = [const { None }; Place::COUNT];
             self.made.clear();
             return Ok(());
         };
         let told = nested
-            .write_maps(pid)
+            .write_maps(proc.as_fd(), pid)
             .and_then(|()| Report::Started { pid }.send(self.socket, &[pidfd.as_fd()]));
         if let Err(errno) = told {
             process::kill(pidfd.as_fd())?;
@@ -49,7 +60,21 @@ impl Child<'_> {
         self.stay_behind(pidfd)
     }
 
+    /// The kernel allows no user namespace to who is not at the root of all
+    /// mounts, and takes what covers the host's root for that. So it becomes
+    /// our root, and the host's the working directory.
+    fn uncover(&self, over: &OverHost) -> Sys<()> {
+        let host = open(c"/", FIND_DIR, Mode::empty())?;
+        unistd::fchdir(self.place(over.place)?)?;
+        unistd::chroot(c".")?;
+        unistd::fchdir(&host)
+    }
+
     fn stay_behind(&mut self, init: OwnedFd) -> ! {
+        // The supervisor waits for the end of a conversation that is init's.
+        let root = self.place(Place::Root).unwrap_or(init.as_fd());
+        let kept = [init.as_fd(), root, root].map(|fd| fd.as_raw_fd());
+        process::close_all_but(kept);
         // All signals are blocked, so nothing interrupts this.
         let _ = poll(
             &mut [PollFd::new(init.as_fd(), PollFlags::POLLIN)],
@@ -60,14 +85,20 @@ impl Child<'_> {
     }
 }
 
+/// The other way round again: files of the host are still to be found by path.
+fn enter_root(over: &OverHost) -> Sys<()> {
+    let root = open(over.root, FIND_DIR, Mode::empty())?;
+    unistd::chroot(c".")?;
+    unistd::fchdir(&root)
+}
+
 impl Nested {
-    fn write_maps(&self, pid: libc::pid_t) -> Sys<()> {
-        let mut text = [0; 32];
+    fn write_maps(&self, proc: BorrowedFd, pid: libc::pid_t) -> Sys<()> {
+        let mut text = [0; 16];
         // The last byte stays NUL.
-        write!(&mut text[..31], "/proc/{pid}").map_err(|_| Errno::ENAMETOOLONG)?;
+        write!(&mut text[..15], "{pid}").map_err(|_| Errno::ENAMETOOLONG)?;
         let process = CStr::from_bytes_until_nul(&text).map_err(|_| Errno::ENAMETOOLONG)?;
-        let find = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-        let process = open(process, find, Mode::empty())?;
+        let process = openat(proc, process, FIND_DIR, Mode::empty())?;
         put(process.as_fd(), c"gid_map", &self.gid_map)?;
         put(process.as_fd(), c"uid_map", &self.uid_map)
     }
@@ -75,6 +106,6 @@ impl Nested {
 
 fn put(dir: BorrowedFd, name: &CStr, text: &CStr) -> Sys<()> {
     let flags = OFlag::O_WRONLY | OFlag::O_CLOEXEC;
-    let file = nix::fcntl::openat(dir, name, flags, Mode::empty())?;
+    let file = openat(dir, name, flags, Mode::empty())?;
     unistd::write(&file, text.to_bytes()).map(drop)
 }

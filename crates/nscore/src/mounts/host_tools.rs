@@ -60,11 +60,10 @@ impl HostTools {
                 tools.show(path.clone(), path);
             }
         }
-        let (kind, size) = ("tmpfs".to_string(), None);
         tools.mounts.push(Mount {
             no_suid: true,
             no_devices: true,
-            ..Mount::new("/tmp", What::FileSystem { kind, size })
+            ..Mount::new("/tmp", What::memory(None))
         });
         Ok(tools)
     }

@@ -121,7 +121,18 @@ impl Mounts {
                     mounts.locked |= binder.by_supervisor && *recursive && has_mounts(source);
                     binder.bind(mount, source, *recursive, point)?
                 }
-                What::FileSystem { kind, size } => fresh(mount, kind, size.as_deref(), point)?,
+                What::FileSystem { kind, source, size } => Step::Mount {
+                    fresh: Fresh {
+                        kind: c_string(kind.as_ref())?,
+                        source: c_string(source.as_ref().unwrap_or(kind).as_ref())?,
+                        size: size
+                            .as_ref()
+                            .map(|size| c_string(size.as_ref()))
+                            .transpose()?,
+                        flags: flags(mount),
+                    },
+                    point,
+                },
             };
             shown.push((part, Action::Mounts(step)));
         }
@@ -232,15 +243,6 @@ impl Binder<'_> {
             flags: flags(mount),
         })
     }
-}
-
-fn fresh(mount: &Mount, kind: &str, size: Option<&str>, point: Point) -> Result<Step> {
-    let fresh = Fresh {
-        kind: c_string(kind.as_ref())?,
-        size: size.map(|size| c_string(size.as_ref())).transpose()?,
-        flags: flags(mount),
-    };
-    Ok(Step::Mount { fresh, point })
 }
 
 fn flags(mount: &Mount) -> MsFlags {

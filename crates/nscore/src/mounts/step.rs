@@ -32,6 +32,7 @@ pub(crate) enum Source {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Fresh {
     pub(crate) kind: CString,
+    pub(crate) source: CString,
     pub(crate) size: Option<CString>,
     pub(crate) flags: MsFlags,
 }

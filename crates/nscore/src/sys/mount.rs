@@ -245,14 +245,21 @@ pub(crate) fn mount_working_directory(known: &CStr) -> Sys<OwnedFd> {
 }
 
 /// Makes the working directory the root of this mount namespace and forgets
-/// the old root, pivot_root(2) "pivot_root(".", ".")". The old root is then on
-/// top of the new one, and on top of it whatever covered it: it is named by a
-/// descriptor, because what covers it may be locked and goes with it alone.
+/// the old root, pivot_root(2) "pivot_root(".", ".")".
 pub(crate) fn pivot_here() -> Sys<()> {
-    let find = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-    let old = nix::fcntl::open(c"/", find, Mode::empty())?;
     unistd::pivot_root(c".", c".")?;
-    unistd::fchdir(&old)?;
     nix::mount::umount2(c".", MntFlags::MNT_DETACH)?;
     unistd::chdir(c"/")
+}
+
+/// The same where a mount covers the old root. It may be locked and cannot be
+/// removed alone then, nor can a path lead below it; so the old root goes to a
+/// mount of ours, over the new root's /proc, and with that mount.
+pub(crate) fn pivot_covered() -> Sys<()> {
+    let (kind, none) = (Some(c"tmpfs"), None::<&CStr>);
+    nix::mount::mount(kind, c"proc", kind, MsFlags::empty(), none)?;
+    unistd::mkdir(c"proc/old", Mode::empty())?;
+    unistd::pivot_root(c".", c"proc/old")?;
+    unistd::chdir(c"/")?;
+    nix::mount::umount2(c"proc", MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW)
 }

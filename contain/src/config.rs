@@ -1,0 +1,329 @@
+//! A container in a TOML file: the options under their long names, which become
+//! arguments and are read as such, and the keys of files that were written for
+//! other programs. The command line wins over the file.
+
+mod mounts;
+
+use std::ffi::OsString;
+use std::fs;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use clap::parser::ValueSource;
+use clap::{Arg, ArgAction, ArgMatches, Command, CommandFactory as _, Parser as _};
+use nscore::{Error, Mount};
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use crate::Args;
+
+type Table<'a> = DeTable<'a>;
+type Value<'a> = Spanned<DeValue<'a>>;
+
+/// Keys that are no options.
+const KEYS: [&str; 10] = [
+    "root",
+    "command",
+    "chroot_dir",
+    "working_dir",
+    "namespaces",
+    "uid",
+    "gid",
+    "uid_map",
+    "gid_map",
+    "mount",
+];
+
+/// Options that make no sense in a file.
+const NOT_HERE: [&str; 4] = ["config", "explain", "help", "version"];
+
+/// Options and keys that name something of the host, from the file's directory.
+const HOST_PATHS: [&str; 5] = ["root", "chroot_dir", "upper", "bind", "device"];
+
+/// An option that the file sets.
+struct Setting {
+    option: String,
+    arguments: Vec<OsString>,
+}
+
+/// What a file says.
+struct Config {
+    settings: Vec<Setting>,
+    root: Option<PathBuf>,
+    command: Vec<OsString>,
+}
+
+/// Adds what `file` says to the arguments that were given, `raw`, and to what
+/// came of them.
+///
+/// # Errors
+/// A file that cannot be read, or says what makes no sense: its line, and why.
+pub(crate) fn merge(file: &Path, raw: &[OsString]) -> Result<(Args, Vec<Mount>), Error> {
+    let text = fs::read_to_string(file)
+        .map_err(|error| Error::new(format!("read {}", file.display()), plain(&error)))?;
+    let reader = Reader {
+        file,
+        text: &text,
+        options: Args::command(),
+    };
+    let table = DeTable::parse(&text)
+        .map_err(|error| reader.error(error.span().unwrap_or_default(), error.message()))?
+        .into_inner();
+    let config = reader.read(&table)?;
+    let given = reader.options.clone().try_get_matches_from(raw);
+    let given = given.map_err(|error| reader.unlikely(&error))?;
+    let program = raw.iter().take(1).cloned();
+    let settings = config.settings.into_iter();
+    let wins = |setting: &Setting| !reader.is_beaten(&setting.option, &given);
+    let from_file = settings.filter(wins).flat_map(|setting| setting.arguments);
+    let all = program.chain(from_file).chain(raw.iter().skip(1).cloned());
+    let mut args = Args::try_parse_from(all).map_err(|error| reader.unlikely(&error))?;
+    if let Some(root) = config.root {
+        args.operands.insert(0, root.into());
+    }
+    if args.operands.len() == 1 {
+        args.operands.extend(config.command);
+    }
+    let root = args.operands.first().map(Path::new);
+    let mounts = mounts::read(&reader, &table, root.unwrap_or(Path::new("/")))?;
+    Ok((args, mounts))
+}
+
+/// What is needed to read a file and to say what is wrong with it.
+struct Reader<'a> {
+    file: &'a Path,
+    text: &'a str,
+    options: Command,
+}
+
+impl Reader<'_> {
+    fn read(&self, table: &Table) -> Result<Config, Error> {
+        let mut config = Config {
+            settings: Vec::new(),
+            root: None,
+            command: Vec::new(),
+        };
+        for (key, value) in table {
+            let option = self.options.get_arguments().find(|option| {
+                option.get_long() == Some(key.get_ref()) && !NOT_HERE.contains(&&**key.get_ref())
+            });
+            let setting = |option: &str, argument: String| Setting {
+                option: option.replace('-', "_"),
+                arguments: vec![format!("--{option}={argument}").into()],
+            };
+            let setting = match (key.get_ref().as_ref(), option) {
+                (_, Some(option)) => self.setting(option, value)?,
+                ("root" | "chroot_dir", _) => {
+                    config.root = Some(self.host_path(&self.string(value)?).into());
+                    continue;
+                }
+                ("command", _) => {
+                    let words = self.strings(value)?;
+                    config.command = words.into_iter().map(OsString::from).collect();
+                    continue;
+                }
+                // All of them at once, when the root is known.
+                ("mount", _) => continue,
+                ("working_dir", _) => setting("workdir", self.string(value)?),
+                ("uid", _) => {
+                    let group = table.get("gid").map(|gid| self.number(gid)).transpose()?;
+                    let group = group.map(|group| format!(":{group}")).unwrap_or_default();
+                    setting("user", format!("{}{group}", self.number(value)?))
+                }
+                ("gid", _) if table.contains_key("uid") => continue,
+                ("gid", _) => setting("user", format!("0:{}", self.number(value)?)),
+                ("uid_map", _) => setting("uid-map", self.map(value)?),
+                ("gid_map", _) => setting("gid-map", self.map(value)?),
+                ("namespaces", _) => {
+                    if self.has_network(value)? {
+                        continue;
+                    }
+                    Setting {
+                        option: "host_net".into(),
+                        arguments: vec!["--host-net".into()],
+                    }
+                }
+                (unknown, _) => {
+                    let options = self.options.get_arguments().filter_map(Arg::get_long);
+                    let known = options
+                        .filter(|option| !NOT_HERE.contains(option))
+                        .chain(KEYS);
+                    return Err(self.unknown(key.span(), unknown, known));
+                }
+            };
+            self.check(&setting, value)?;
+            config.settings.push(setting);
+        }
+        Ok(config)
+    }
+
+    /// An option, with the values it takes.
+    fn setting(&self, option: &Arg, value: &Value) -> Result<Setting, Error> {
+        let name = option.get_long().unwrap_or_default();
+        let is_path = HOST_PATHS.contains(&name);
+        let argument = |text: String| {
+            let text = if is_path { self.host_path(&text) } else { text };
+            OsString::from(format!("--{name}={text}"))
+        };
+        let arguments = match (option.get_action(), value.get_ref()) {
+            (ArgAction::SetTrue, DeValue::Boolean(true)) => vec![format!("--{name}").into()],
+            (ArgAction::SetTrue, DeValue::Boolean(false)) => Vec::new(),
+            (ArgAction::SetTrue, _) => return Err(self.wrong(value, "true or false")),
+            (ArgAction::Append, DeValue::Array(_)) => {
+                self.strings(value)?.into_iter().map(argument).collect()
+            }
+            _ => vec![argument(self.scalar(value)?)],
+        };
+        Ok(Setting {
+            option: option.get_id().to_string(),
+            arguments,
+        })
+    }
+
+    /// A value that the option does not take is the file's fault, and has a line
+    /// there.
+    fn check(&self, setting: &Setting, value: &Value) -> Result<(), Error> {
+        let program = OsString::from("contain");
+        let arguments = [program]
+            .into_iter()
+            .chain(setting.arguments.iter().cloned());
+        match self.options.clone().try_get_matches_from(arguments) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(self.error(value.span(), cli::first_line(&error))),
+        }
+    }
+
+    /// Whether the command line has set this option, or one that excludes it.
+    fn is_beaten(&self, id: &str, given: &ArgMatches) -> bool {
+        let by_hand = |id: &str| given.value_source(id) == Some(ValueSource::CommandLine);
+        let mut options = self.options.get_arguments();
+        let Some(option) = options.find(|option| option.get_id() == id) else {
+            return false;
+        };
+        let excluding = self.options.get_arg_conflicts_with(option);
+        let adds = matches!(option.get_action(), ArgAction::Append);
+        by_hand(id) && !adds
+            || excluding
+                .iter()
+                .any(|other| by_hand(other.get_id().as_str()))
+    }
+
+    fn host_path(&self, text: &str) -> String {
+        let dir = self.file.parent().unwrap_or(Path::new(""));
+        dir.join(text).to_string_lossy().into_owned()
+    }
+
+    /// Whether the list of namespaces has the network's. The others are always
+    /// made.
+    fn has_network(&self, value: &Value) -> Result<bool, Error> {
+        const KNOWN: [&str; 11] = [
+            "user", "mnt", "mount", "pid", "ipc", "uts", "net", "network", "cgroup", "time", "",
+        ];
+        let names = self.strings(value)?;
+        match names.iter().find(|name| !KNOWN.contains(&name.as_str())) {
+            Some(name) => Err(self.error(value.span(), format!("there is no namespace {name}"))),
+            None => Ok(names.iter().any(|name| name == "net" || name == "network")),
+        }
+    }
+
+    /// Tables with inside, outside and count, as the text of a map.
+    fn map(&self, value: &Value) -> Result<String, Error> {
+        let mut ranges = Vec::new();
+        for table in self.tables(value)? {
+            self.check_keys(table, &["inside", "outside", "count"])?;
+            let number = |key: &str| match table.get(key) {
+                Some(number) => self.number(number),
+                None => Err(self.error(value.span(), format!("a range has no {key}"))),
+            };
+            ranges.push(format!(
+                "{}:{}:{}",
+                number("inside")?,
+                number("outside")?,
+                number("count")?
+            ));
+        }
+        Ok(ranges.join(","))
+    }
+
+    fn check_keys(&self, table: &Table, known: &[&str]) -> Result<(), Error> {
+        match table.keys().find(|key| !known.contains(&&**key.get_ref())) {
+            Some(key) => Err(self.unknown(key.span(), key.get_ref(), known.iter().copied())),
+            None => Ok(()),
+        }
+    }
+
+    fn tables<'a>(&self, value: &'a Value<'a>) -> Result<Vec<&'a Table<'a>>, Error> {
+        let array = value.get_ref().as_array();
+        let tables = array.and_then(|array| array.iter().map(|v| v.get_ref().as_table()).collect());
+        tables.ok_or_else(|| self.wrong(value, "a list of tables"))
+    }
+
+    fn strings(&self, value: &Value) -> Result<Vec<String>, Error> {
+        let array = value.get_ref().as_array();
+        let array = array.ok_or_else(|| self.wrong(value, "a list of strings"))?;
+        array.iter().map(|value| self.string(value)).collect()
+    }
+
+    fn string(&self, value: &Value) -> Result<String, Error> {
+        let string = value.get_ref().as_str().map(str::to_string);
+        string.ok_or_else(|| self.wrong(value, "a string"))
+    }
+
+    fn number(&self, value: &Value) -> Result<String, Error> {
+        match value.get_ref() {
+            DeValue::Integer(number) if number.radix() == 10 => Ok(number.as_str().to_string()),
+            _ => Err(self.wrong(value, "a decimal number")),
+        }
+    }
+
+    fn scalar(&self, value: &Value) -> Result<String, Error> {
+        match value.get_ref() {
+            DeValue::Float(number) => Ok(number.as_str().to_string()),
+            DeValue::Integer(_) => self.number(value),
+            _ => self.string(value),
+        }
+    }
+
+    fn wrong(&self, value: &Value, wanted: &str) -> Error {
+        self.error(value.span(), format!("this is not {wanted}"))
+    }
+
+    fn unknown<'k>(
+        &self,
+        at: Range<usize>,
+        key: &str,
+        known: impl Iterator<Item = &'k str>,
+    ) -> Error {
+        let error = self.error(at, format!("there is no key {}", key.escape_debug()));
+        let near = known.map(|known| (strsim::jaro_winkler(key, known), known));
+        match near.max_by(|a, b| a.0.total_cmp(&b.0)) {
+            // As clap has it for options.
+            Some((likeness, nearest)) if likeness > 0.7 => {
+                error.with_hint(format!("the nearest is {nearest}"))
+            }
+            _ => error,
+        }
+    }
+
+    fn error(&self, at: Range<usize>, why: impl std::fmt::Display) -> Error {
+        let before = self.text.get(..at.start).unwrap_or(self.text);
+        let line = before.matches('\n').count() + 1;
+        Error::usage(self.what(), format!("line {line}: {why}"))
+    }
+
+    /// Options that exclude each other.
+    fn unlikely(&self, error: &clap::Error) -> Error {
+        Error::usage(self.what(), cli::first_line(error))
+    }
+
+    fn what(&self) -> String {
+        format!("read {}", self.file.display().to_string().escape_debug())
+    }
+}
+
+/// The kernel's word without the number that the standard library adds.
+fn plain(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    let text = text.split(" (os error").next().unwrap_or_default();
+    text.to_lowercase()
+}
