@@ -144,7 +144,8 @@ fn patience_ends(me: &User) {
         running.signal(signal);
         let out = running.limit(9 * SECOND).finish();
         out.status_is(128 + signal);
-        assert_eq!(out.stdout().contains("asked"), patience == "1", "{out}");
+        // Without patience it may have been asked all the same.
+        assert!(patience == "0" || out.stdout().contains("asked"), "{out}");
         assert_no_traces(&root);
     }
     // Nobody is killed who is quick enough.

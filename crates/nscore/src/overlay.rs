@@ -16,7 +16,7 @@ use std::ffi::{CStr, CString, OsStr};
 use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 pub(crate) use step::{Layer, LayerSource, Mask, Merge, Step, StoreSource};
 
@@ -167,10 +167,10 @@ fn store(spec: &Spec, host: &Host, maps: &Maps) -> Result<(Option<Store>, bool, 
     Ok((Some(store), fresh, tree))
 }
 
-/// Whether something is mounted below this directory.
-pub(crate) fn has_mounts(path: &Path) -> bool {
-    path.canonicalize()
-        .is_ok_and(|path| !mounts::below(&path).is_empty())
+/// Where something is mounted on this machine, but on `/`.
+pub(crate) fn mount_points() -> Vec<PathBuf> {
+    let below = mounts::below(Path::new("/")).into_iter();
+    below.map(|mount| Path::new("/").join(mount.at)).collect()
 }
 
 /// A path of the plan's as it stands in a message.

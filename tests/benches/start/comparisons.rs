@@ -50,6 +50,33 @@ pub fn start(lab: &Lab, score: &mut Score) -> Result<()> {
     race.run(lab, score)
 }
 
+/// Twenty directories of the host, and the same read-only, which container root
+/// cannot undo.
+pub fn binds(lab: &Lab, score: &mut Score) -> Result<()> {
+    for (option, mode, what) in [
+        ("--bind", "", "20 binds"),
+        ("--ro-bind", ":ro", "20 binds :ro"),
+    ] {
+        let mut ours = lab.ours("contain").labelled("contain").arg("-n");
+        for n in 0..20 {
+            ours = ours.arg("-b").arg(format!("/usr/bin:/mnt/{n}{mode}"));
+        }
+        let title = format!("contain -n, {what}, R /bin/true");
+        let mut race = Race::new(&title, ours.arg(&lab.root).arg("/bin/true"));
+        if let Some(bwrap) = tool("bwrap") {
+            let bwrap = bwrap.args("--unshare-all --share-net --bind");
+            let mut bwrap = bwrap.arg(&lab.root).args("/ --proc /proc --dev /dev");
+            for n in 0..20 {
+                bwrap = bwrap.args(&format!("{option} /usr/bin /mnt/{n}"));
+            }
+            let budget = (!lab.person.delegated).then_some(Below(1.0));
+            race.against(bwrap.arg("/bin/true"), budget);
+        }
+        race.run(lab, score)?;
+    }
+    Ok(())
+}
+
 /// Changes in memory: what that costs on top of a plain start, and against the
 /// one rival that has the like.
 pub fn ephemeral(lab: &Lab, score: &mut Score) -> Result<()> {

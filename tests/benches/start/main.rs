@@ -4,7 +4,7 @@
 //!
 //! Every comparison runs its programs in turn, in a new order each round, so that
 //! a slow moment of the machine falls on all of them; what counts is the median of
-//! the per-round ratios. WORDs (start, ephemeral, crowd, pseudo, inject, idle,
+//! the per-round ratios. WORDs (start, binds, ephemeral, crowd, pseudo, inject, idle,
 //! console) choose comparisons. The environment may say:
 //!
 //! - `CONTAIN_UNDER_TEST=DIR`: where contain, pseudo and inject are, else next to
@@ -58,6 +58,9 @@ fn run(arguments: &[String]) -> Result<()> {
     let mut score = Score::default();
     if wanted("start") {
         comparisons::start(&lab, &mut score)?;
+    }
+    if wanted("binds") {
+        comparisons::binds(&lab, &mut score)?;
     }
     if wanted("ephemeral") {
         comparisons::ephemeral(&lab, &mut score)?;

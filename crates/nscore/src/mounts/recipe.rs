@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::ffi::CString;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use nix::mount::MsFlags;
 
@@ -15,7 +15,7 @@ use crate::error::{Error, Result, quoted};
 use crate::exec::c_string;
 use crate::hint::kernel_version;
 use crate::host::Host;
-use crate::overlay::has_mounts;
+use crate::overlay::mount_points;
 use crate::spec::Spec;
 use crate::sys::socket::MAX_FDS;
 use crate::tree::Tree;
@@ -83,10 +83,14 @@ impl Mounts {
             wanted.extend(tools.mounts.into_iter().filter(free));
         }
         let wanted = in_order(wanted)?;
+        // Root's child has fewer rights than root, so its supervisor opens the
+        // sources, where it can separate them: mount_setattr(2).
+        let by_supervisor = wanted.iter().any(is_bind)
+            && host.caller.user.privileged
+            && kernel_version() >= Some((5, 12));
         let mut binder = Binder {
-            // Root's child has fewer rights than root, so its supervisor opens
-            // the sources, where it can separate them: mount_setattr(2).
-            by_supervisor: host.caller.user.privileged && kernel_version() >= Some((5, 12)),
+            mounted: by_supervisor.then(mount_points).unwrap_or_default(),
+            by_supervisor,
             trees,
             open: &mut mounts.open,
         };
@@ -118,7 +122,7 @@ impl Mounts {
                 What::Bind { source, recursive } => {
                     // Clones of the supervisor's are not locked by themselves,
                     // and their mounts hide what they cover.
-                    mounts.locked |= binder.by_supervisor && *recursive && has_mounts(source);
+                    mounts.locked |= *recursive && binder.hides(source);
                     binder.bind(mount, source, *recursive, point)?
                 }
                 What::FileSystem { kind, source, size } => Step::Mount {
@@ -205,12 +209,23 @@ fn part(mount: &Mount, replaced: &mut [Option<Part>; 3]) -> Part {
 
 /// Where sources of binds are opened.
 struct Binder<'a> {
+    /// Where the host has mounts, if the supervisor opens the sources.
+    mounted: Vec<PathBuf>,
     by_supervisor: bool,
     trees: &'a mut Vec<Tree>,
     open: &'a mut Vec<Action>,
 }
 
 impl Binder<'_> {
+    /// Whether the supervisor's clone of this directory has mounts in it.
+    fn hides(&self, source: &Path) -> bool {
+        let below = |source: &Path| {
+            let mut mounted = self.mounted.iter();
+            mounted.any(|at| at.starts_with(source) && at != source)
+        };
+        !self.mounted.is_empty() && source.canonicalize().is_ok_and(|source| below(&source))
+    }
+
     fn bind(&mut self, mount: &Mount, path: &Path, recursive: bool, point: Point) -> Result<Step> {
         let what = || format!("bind {}", quoted(path));
         let slot = if self.by_supervisor {
