@@ -18,6 +18,7 @@ each_user!(
     a_read_only_root,
     the_host_as_root,
     a_root_that_changes_underneath,
+    a_mount_point_that_changes_underneath,
 );
 
 fn roots_by_other_names(me: &User) {
@@ -130,30 +131,57 @@ fn the_host_as_root(me: &User) {
 /// Whoever writes to the root exchanges /dev with a link to the outside, over
 /// and over, while containers start.
 fn a_root_that_changes_underneath(me: &User) {
+    exchange_during_starts(me, "dev", &[]);
+}
+
+fn a_mount_point_that_changes_underneath(me: &User) {
+    let source = scratch_dir(me);
+    let bind = format!("{}:/mnt/a/b", source.display());
+    exchange_during_starts(me, "mnt", &["-b", &bind]);
+    let bind = format!("{}:/mnt/a/b:ro", source.display());
+    exchange_during_starts(me, "mnt", &["-r", "-b", &bind]);
+    fs::remove_dir_all(source).unwrap();
+}
+
+/// Starts containers while a directory of the root and a link that leads outside
+/// change places.
+fn exchange_during_starts(me: &User, name: &str, options: &[&str]) {
     let root = root(me);
     let outside = scratch_dir(me);
     fs::write(outside.join("marker"), "unchanged").unwrap();
-    root.mkdir("dev");
+    if !root.at(name).exists() {
+        root.mkdir(name);
+    }
     symlink(&outside, root.at("other")).unwrap();
     let before = listing(&outside);
     let stop = AtomicBool::new(false);
     let (started, refused) = thread::scope(|scope| {
         scope.spawn(|| {
-            let (one, two) = (root.at("dev"), root.at("other"));
+            let (one, two) = (root.at(name), root.at("other"));
             while !stop.load(Ordering::Relaxed) {
                 let flags = RenameFlags::RENAME_EXCHANGE;
                 renameat2(AT_FDCWD, &one, AT_FDCWD, &two, flags).expect("rename");
             }
         });
-        let counts = (0..120).map(|_| me.contain().arg("-c").arg(&root).arg("/bin/true").run());
+        let start = || {
+            me.contain()
+                .arg("-c")
+                .args(options)
+                .arg(&root)
+                .arg("/bin/true")
+        };
+        let counts = (0..170).map(|_| start().run());
         let counts = counts.fold((0, 0), |(started, refused), out| match out.code() {
             Some(0) => (started + 1, refused),
-            _ => (started, refused + usize::from(out.refused(1).names("/dev"))),
+            _ => (
+                started,
+                refused + usize::from(out.refused(1).names(&format!("/{name}"))),
+            ),
         });
         stop.store(true, Ordering::Relaxed);
         counts
     });
-    assert_eq!(started + refused, 120);
+    assert_eq!(started + refused, 170);
     assert!(
         started > 0 && refused > 0,
         "no race: {started} started, {refused} refused"
