@@ -216,8 +216,8 @@ impl Reader<'_> {
     /// Whether the list of namespaces has the network's. The others are always
     /// made.
     fn has_network(&self, value: &Value) -> Result<bool, Error> {
-        const KNOWN: [&str; 11] = [
-            "user", "mnt", "mount", "pid", "ipc", "uts", "net", "network", "cgroup", "time", "",
+        const KNOWN: [&str; 10] = [
+            "user", "mnt", "mount", "pid", "ipc", "uts", "net", "network", "cgroup", "time",
         ];
         let names = self.strings(value)?;
         match names.iter().find(|name| !KNOWN.contains(&name.as_str())) {
