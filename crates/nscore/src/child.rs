@@ -7,9 +7,10 @@
     reason = "boxing would allocate"
 )]
 
-use std::ffi::CStr;
+use std::ffi::{CStr, OsStr};
 use std::io::Write as _;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
@@ -25,7 +26,8 @@ use crate::namespaces::NEWTIME;
 use crate::sys::clone::{self, Fork};
 use crate::sys::socket::MAX_FDS;
 use crate::sys::tty::{self, Look};
-use crate::sys::{Sys, mount, path, process};
+use crate::sys::{Sys, ids, mount, path, process};
+use crate::user::Login;
 
 mod mounts;
 mod nested;
@@ -83,6 +85,8 @@ struct Child<'a> {
     opened: [Option<OwnedFd>; MAX_FDS],
     /// Master and slave of the console.
     console: Option<(OwnedFd, OwnedFd)>,
+    /// The user that the program runs as, if not container root.
+    login: Option<Login>,
     /// setgroups(2) is allowed.
     drop_groups: bool,
     /// The caller's umask, back in force for programs.
@@ -109,6 +113,7 @@ fn perform<'a>(actions: &'a [Action], made: Made<'a>, socket: BorrowedFd<'a>) ->
         trees: [const { None }; MAX_FDS],
         opened: [const { None }; MAX_FDS],
         console: None,
+        login: None,
         drop_groups: false,
         umask: stat::umask(Mode::empty()),
     };
@@ -149,11 +154,12 @@ impl<'a> Child<'a> {
             Action::EnterTime => enter_time()?,
             Action::EnterCgroup => nix::sched::unshare(CloneFlags::CLONE_NEWCGROUP)?,
             Action::BecomeRoot => {
-                process::become_root(self.drop_groups)?;
+                ids::become_root(self.drop_groups)?;
                 // The change of ids has cleared it.
                 process::die_with_parent()?;
             }
             Action::NewKeyring => process::new_session_keyring()?,
+            Action::SetHostname(name) => unistd::sethostname(OsStr::from_bytes(name.to_bytes()))?,
             Action::PrivateMounts => mount::make_private()?,
             Action::AttachRoot(known) => {
                 self.keep(Place::Root, mount::mount_working_directory(known)?)
@@ -210,6 +216,10 @@ impl<'a> Child<'a> {
                 }
             }
             Action::TakeConsole(streams) => take_console(*streams)?,
+            Action::User(step) => {
+                let terminal = self.console.as_ref().map(|(_, slave)| slave.as_fd());
+                step.perform(&mut self.login, self.drop_groups, terminal)?;
+            }
             Action::ExecInit(program) => {
                 process::make_stream(self.socket, init::SOCKET)?;
                 return Err(self.exec(program));
@@ -305,7 +315,7 @@ impl<'a> Child<'a> {
         if let Err(errno) = process::reset_signals() {
             return Failed::Errno(errno);
         }
-        Failed::Exec(program.exec())
+        Failed::Exec(program.exec_as_user(self.login.as_ref()))
     }
 }
 

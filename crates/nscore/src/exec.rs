@@ -1,6 +1,7 @@
 //! Programs to exec: arguments and environment prepared before the clone,
 //! candidates from a PATH, and why an exec failed.
 
+use std::cell::Cell;
 use std::ffi::{CStr, CString, OsStr, OsString};
 use std::fmt;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
@@ -9,8 +10,10 @@ use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::stat::{self, Mode, SFlag};
 
+use crate::environ::{self, Variables};
 use crate::error::{self, Error, Result, quoted};
 use crate::sys::process;
+use crate::user::Login;
 
 mod header;
 
@@ -20,6 +23,10 @@ const SHELL_C: &CStr = c"/bin/sh";
 
 /// Where a bare name is looked up inside a container.
 pub(crate) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// The variables that say who a program runs as, in the order of
+/// [`Login::variables`].
+pub(crate) const LOGIN: [&str; 4] = ["HOME", "USER", "LOGNAME", "SHELL"];
 
 /// A null-terminated array of strings, as execve(2) wants it.
 #[derive(Debug)]
@@ -41,6 +48,42 @@ impl Array {
     }
 }
 
+/// The same, with room behind the strings for the variables of `LOGIN`.
+#[derive(Debug)]
+struct Environment {
+    strings: Vec<CString>,
+    pointers: Vec<Cell<*const libc::c_char>>,
+}
+
+impl Environment {
+    fn new(strings: Vec<CString>) -> Environment {
+        let ends = [std::ptr::null(); LOGIN.len() + 1];
+        let pointers = strings.iter().map(|s| s.as_ptr()).chain(ends);
+        Environment {
+            pointers: pointers.map(Cell::new).collect(),
+            strings,
+        }
+    }
+
+    /// Says in the room who `login` is, where the strings do not say it yet. The
+    /// pointers are into the login, and good for as long as it lives.
+    fn say_who(&self, login: Option<&Login>) {
+        let room = &self.pointers[self.strings.len()..];
+        room.iter().for_each(|slot| slot.set(std::ptr::null()));
+        let variables = login.map(Login::variables).unwrap_or_default();
+        let unsaid = LOGIN.iter().zip(variables).filter_map(|(name, variable)| {
+            let says = |text: &CString| {
+                let rest = text.as_bytes().strip_prefix(name.as_bytes());
+                rest.is_some_and(|rest| rest.starts_with(b"="))
+            };
+            variable.filter(|_| !self.strings.iter().any(says))
+        });
+        for (slot, variable) in room.iter().zip(unsaid) {
+            slot.set(variable.as_ptr());
+        }
+    }
+}
+
 /// A program, its arguments and its environment.
 #[derive(Debug)]
 pub(crate) struct Program {
@@ -48,7 +91,7 @@ pub(crate) struct Program {
     arguments: Array,
     /// For each candidate the arguments of a shell that reads it as a script.
     scripts: Vec<Vec<*const libc::c_char>>,
-    environment: Array,
+    environment: Environment,
 }
 
 /// Why an exec failed: enough for the parent to say so, and of fixed size.
@@ -110,7 +153,7 @@ impl Program {
             scripts: candidates.iter().map(script).collect(),
             candidates,
             arguments,
-            environment: Array::new(environment),
+            environment: Environment::new(environment),
         })
     }
 
@@ -141,6 +184,12 @@ impl Program {
 
     /// Becomes the program. Returns only to say why not, and does not allocate.
     pub(crate) fn exec(&self) -> Failure {
+        self.exec_as_user(None)
+    }
+
+    /// The same with the environment of this user.
+    pub(crate) fn exec_as_user(&self, login: Option<&Login>) -> Failure {
+        self.environment.say_who(login);
         let mut first = None;
         for (i, candidate) in self.candidates.iter().enumerate() {
             let errno = self.exec_as(candidate, &self.arguments.pointers);
@@ -173,8 +222,11 @@ impl Program {
 
     #[allow(unsafe_code)]
     fn exec_as(&self, path: &CStr, arguments: &[*const libc::c_char]) -> Errno {
-        // SAFETY: both arrays end in null, and their strings live in self.
-        unsafe { process::exec(path, arguments.as_ptr(), self.environment.pointers.as_ptr()) }
+        // A Cell of a pointer is laid out as the pointer.
+        let environment = self.environment.pointers.as_ptr().cast();
+        // SAFETY: both arrays end in null. Their strings live in self and, for
+        // the time of exec_as_user, in its login.
+        unsafe { process::exec(path, arguments.as_ptr(), environment) }
     }
 
     /// The failure as a message: 127 when something is not there, else 126.
@@ -261,8 +313,13 @@ impl fmt::Display for Program {
     }
 }
 
+/// Where these variables make a bare name be looked up.
+pub(crate) fn path(environment: &Variables) -> &OsStr {
+    environ::value(environment, "PATH").unwrap_or(OsStr::new(PATH))
+}
+
 /// The environment of this process, for a command that keeps it.
-pub(crate) fn callers_environment() -> Vec<(OsString, OsString)> {
+pub(crate) fn callers_environment() -> Variables {
     std::env::vars_os().collect()
 }
 

@@ -27,7 +27,7 @@ use crate::signals::Signals;
 use crate::supervise::{self, Outcome, Role};
 use crate::sys::clone::{self, Fork};
 use crate::sys::tty::{self, Look};
-use crate::sys::{Sys, process};
+use crate::sys::{Sys, ids, process};
 use crate::target::{Found, Target};
 
 /// A command to run in a container.
@@ -111,7 +111,7 @@ pub(crate) fn run_inside(init: &Process, command: &[OsString]) -> Result<u8> {
     let entry = Entry {
         drop_groups: setgroups_allowed(init.pid())?,
         found: Found::of_child(init)?,
-        program: Program::new(command, &plan::environment(), OsStr::new(exec::PATH))?,
+        program: Program::new(command, &plan::own_environment(), OsStr::new(exec::PATH))?,
         root: nix::unistd::geteuid().is_root(),
         terminals: [false; 3],
         look: None,
@@ -171,11 +171,11 @@ fn joiner(entry: &Entry, socket: BorrowedFd) -> Step {
     process::die_with_parent().map_err(at(0))?;
     process::forbid_tracing().map_err(at(0))?;
     if entry.root {
-        process::drop_groups().map_err(at(1))?;
+        ids::drop_groups().map_err(at(1))?;
     }
     process::join(entry.found.pidfd.as_fd(), entry.found.namespaces).map_err(at(2))?;
     // Before there is a process inside: none is to have the caller's ids.
-    process::become_root(entry.drop_groups).map_err(at(3))?;
+    ids::become_root(entry.drop_groups).map_err(at(3))?;
     process::die_with_parent().map_err(at(3))?;
     // CLONE_PARENT: the command is our parent's child, which outlives us, and
     // its end signals as ours does.

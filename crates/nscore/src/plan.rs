@@ -2,7 +2,7 @@
 //! decision and every allocation of a start happens here.
 
 use std::cell::RefCell;
-use std::ffi::{OsStr, OsString};
+use std::ffi::{CString, OsStr, OsString};
 use std::fmt;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -13,12 +13,14 @@ use nix::sched::CloneFlags;
 
 use crate::action::{Action, Nested};
 use crate::caller::Caller;
+use crate::environ::{self, Variables};
 use crate::error::{Error, Result, quoted};
 use crate::exec::{self, Program, c_string};
 use crate::host::Host;
 use crate::idmap::{MapSpec, Maps};
 use crate::init;
 use crate::mounts::{self, Mounts};
+use crate::name::Hostname;
 use crate::namespaces::Set;
 use crate::overlay;
 use crate::rootfs;
@@ -27,6 +29,7 @@ use crate::stop::StopSignal;
 use crate::store::Store;
 use crate::sys::process;
 use crate::tree::Tree;
+use crate::user;
 
 /// A start, decided. Displays as one step a line.
 #[derive(Debug)]
@@ -124,7 +127,7 @@ impl Plan {
 
 impl Life {
     fn new(spec: &Spec) -> Result<Life> {
-        let program = || Program::new(&command(spec), &environment(), OsStr::new(exec::PATH));
+        let program = || program(spec);
         let ready = |fd| {
             process::take_inherited(fd).map_err(|_| {
                 Error::usage(format!("use {fd} as ready descriptor"), "it is not open")
@@ -186,6 +189,7 @@ fn actions(
         Action::BecomeRoot,
         Action::NewKeyring,
     ]);
+    actions.extend(hostname(spec)?.map(Action::SetHostname));
     actions.append(&mut root.actions);
     if !mounts.replaces("/dev") {
         actions.extend(rootfs::dev(maps.group.map.has_inside(5)));
@@ -218,13 +222,19 @@ fn actions(
     if let Some(streams) = console {
         actions.push(Action::TakeConsole(streams));
     }
-    let path = OsStr::new(exec::PATH);
+    // What needs container root's rights comes before this.
+    let steps = user::steps(spec.user.as_ref(), spec.workdir.as_deref())?;
+    actions.extend(steps.into_iter().map(Action::User));
     actions.push(if spec.init {
         // This very program, as the container's /proc shows it.
         let arguments = init::arguments(&command(spec), console.is_some());
-        Action::ExecInit(Program::at(c"/proc/self/exe", &arguments, &environment())?)
+        Action::ExecInit(Program::at(
+            c"/proc/self/exe",
+            &arguments,
+            &environment(spec),
+        )?)
     } else {
-        Action::Exec(Program::new(&command(spec), &environment(), path)?)
+        Action::Exec(program(spec)?)
     });
     Ok(actions)
 }
@@ -237,10 +247,27 @@ fn command(spec: &Spec) -> Vec<OsString> {
     }
 }
 
-/// What init finds in its environment: nothing of the caller's but the kind of
-/// terminal.
-pub(crate) fn environment() -> Vec<(OsString, OsString)> {
-    let mut environment: Vec<(OsString, OsString)> = vec![
+fn program(spec: &Spec) -> Result<Program> {
+    let environment = environment(spec);
+    Program::new(&command(spec), &environment, exec::path(&environment))
+}
+
+fn environment(spec: &Spec) -> Variables {
+    environ::of(own_environment(), &spec.environment, spec.user.as_ref())
+}
+
+/// The host name: as asked for, else the container's name, else the host's.
+fn hostname(spec: &Spec) -> Result<Option<CString>> {
+    let name = spec.name.as_ref().map(Hostname::from);
+    let name = spec.hostname.clone().or(name);
+    name.map(|name| exec::c_string(OsStr::new(name.as_str())))
+        .transpose()
+}
+
+/// What init finds in its environment by itself: nothing of the caller's but the
+/// kind of terminal.
+pub(crate) fn own_environment() -> Variables {
+    let mut environment: Variables = vec![
         ("container".into(), "contain".into()),
         ("HOME".into(), "/root".into()),
         ("PATH".into(), exec::PATH.into()),

@@ -4,6 +4,7 @@
 
 pub(crate) mod clone;
 mod fscontext;
+pub(crate) mod ids;
 pub(crate) mod layers;
 pub(crate) mod mount;
 pub(crate) mod path;

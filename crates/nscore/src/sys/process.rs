@@ -66,13 +66,6 @@ pub(crate) fn new_session_keyring() -> Sys<()> {
     }
 }
 
-/// Drops the supplementary groups.
-pub(crate) fn drop_groups() -> Sys<()> {
-    // Raw: the C library's would signal threads, and there are none.
-    // SAFETY: an empty list.
-    cvt(unsafe { libc::syscall(libc::SYS_setgroups, 0, 0) }).map(drop)
-}
-
 /// What a signal did before it was made to do its default.
 pub(crate) struct Disposition {
     signal: libc::c_int,
@@ -100,26 +93,6 @@ impl Disposition {
 pub(crate) fn default_sigpipe() {
     // SAFETY: SIG_DFL runs none of our code.
     unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
-}
-
-/// Becomes root of the user namespace in all three kinds of user and group id,
-/// reads them back, and drops the other groups where that is allowed.
-pub(crate) fn become_root(drop_groups: bool) -> Sys<()> {
-    // Raw calls: the C library's would signal threads, and there are none.
-    // SAFETY: integers only.
-    cvt(unsafe { libc::syscall(libc::SYS_setresgid, 0, 0, 0) })?;
-    if drop_groups {
-        self::drop_groups()?;
-    }
-    // SAFETY: integers only.
-    cvt(unsafe { libc::syscall(libc::SYS_setresuid, 0, 0, 0) })?;
-    let (user, group) = (nix::unistd::getresuid()?, nix::unistd::getresgid()?);
-    let users = [user.real, user.effective, user.saved].map(nix::unistd::Uid::as_raw);
-    let groups = [group.real, group.effective, group.saved].map(nix::unistd::Gid::as_raw);
-    if users != [0; 3] || groups != [0; 3] {
-        return Err(Errno::EPERM);
-    }
-    Ok(())
 }
 
 /// Default action for every signal, none blocked.
