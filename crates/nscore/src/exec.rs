@@ -1,7 +1,6 @@
 //! Programs to exec: arguments and environment prepared before the clone,
 //! candidates from a PATH, and why an exec failed.
 
-use std::cell::Cell;
 use std::ffi::{CStr, CString, OsStr, OsString};
 use std::fmt;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
@@ -15,7 +14,11 @@ use crate::error::{self, Error, Result, quoted};
 use crate::sys::process;
 use crate::user::Login;
 
+mod arrays;
 mod header;
+
+pub(crate) use arrays::LOGIN;
+use arrays::{Array, Environment};
 
 /// The shell that runs helpers and is the default command.
 pub(crate) const SHELL: &str = "/bin/sh";
@@ -23,66 +26,6 @@ const SHELL_C: &CStr = c"/bin/sh";
 
 /// Where a bare name is looked up inside a container.
 pub(crate) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-
-/// The variables that say who a program runs as, in the order of
-/// [`Login::variables`].
-pub(crate) const LOGIN: [&str; 4] = ["HOME", "USER", "LOGNAME", "SHELL"];
-
-/// A null-terminated array of strings, as execve(2) wants it.
-#[derive(Debug)]
-struct Array {
-    strings: Vec<CString>,
-    pointers: Vec<*const libc::c_char>,
-}
-
-impl Array {
-    fn new(strings: Vec<CString>) -> Array {
-        // The pointers are into the strings' own buffers, which stay where
-        // they are when the vector moves.
-        let pointers = strings
-            .iter()
-            .map(|s| s.as_ptr())
-            .chain([std::ptr::null()])
-            .collect();
-        Array { strings, pointers }
-    }
-}
-
-/// The same, with room behind the strings for the variables of `LOGIN`.
-#[derive(Debug)]
-struct Environment {
-    strings: Vec<CString>,
-    pointers: Vec<Cell<*const libc::c_char>>,
-}
-
-impl Environment {
-    fn new(strings: Vec<CString>) -> Environment {
-        let ends = [std::ptr::null(); LOGIN.len() + 1];
-        let pointers = strings.iter().map(|s| s.as_ptr()).chain(ends);
-        Environment {
-            pointers: pointers.map(Cell::new).collect(),
-            strings,
-        }
-    }
-
-    /// Says in the room who `login` is, where the strings do not say it yet. The
-    /// pointers are into the login, and good for as long as it lives.
-    fn say_who(&self, login: Option<&Login>) {
-        let room = &self.pointers[self.strings.len()..];
-        room.iter().for_each(|slot| slot.set(std::ptr::null()));
-        let variables = login.map(Login::variables).unwrap_or_default();
-        let unsaid = LOGIN.iter().zip(variables).filter_map(|(name, variable)| {
-            let says = |text: &CString| {
-                let rest = text.as_bytes().strip_prefix(name.as_bytes());
-                rest.is_some_and(|rest| rest.starts_with(b"="))
-            };
-            variable.filter(|_| !self.strings.iter().any(says))
-        });
-        for (slot, variable) in room.iter().zip(unsaid) {
-            slot.set(variable.as_ptr());
-        }
-    }
-}
 
 /// A program, its arguments and its environment.
 #[derive(Debug)]

@@ -1,34 +1,35 @@
 //! Entering a running container: a joiner enters its namespaces, makes the
 //! command there as a child of ours, and ends; we stay outside and supervise.
 
-use std::ffi::{OsStr, OsString};
-use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::ffi::OsString;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::path::PathBuf;
 
 use nix::errno::Errno;
-use nix::fcntl::OFlag;
-use nix::sched::CloneFlags;
-use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
-use nix::sys::stat::Mode;
-use nix::unistd;
 
 use crate::caller;
-use crate::child::NAME;
 use crate::console::Console;
+use crate::environ::{self, Assignment, Variables};
 use crate::error::{Error, Result};
 use crate::exec::{self, Program};
+use crate::guard::Guard;
 use crate::hint::Op;
 use crate::host::Terminals;
 use crate::launch::setgroups_allowed;
-use crate::message::Report;
+use crate::message::{Fds, Go, Report};
 use crate::plan;
 use crate::process::Process;
 use crate::record::Record;
 use crate::signals::Signals;
 use crate::supervise::{self, Outcome, Role};
-use crate::sys::clone::{self, Fork};
-use crate::sys::tty::{self, Look};
-use crate::sys::{Sys, ids, process};
+use crate::sys::process;
+use crate::sys::tty::Look;
 use crate::target::{Found, Target};
+use crate::user::{self, UserSpec};
+
+mod inside;
+
+use inside::Step;
 
 /// A command to run in a container.
 #[derive(Debug, Clone)]
@@ -36,8 +37,19 @@ pub struct Join {
     /// The container.
     pub target: Target,
     /// The command; none means $SHELL, else /bin/sh. A name without a slash is
-    /// looked up in the caller's PATH, inside.
+    /// looked up in the PATH of its environment, inside.
     pub command: Vec<OsString>,
+    /// A fresh pseudo-terminal inside for each of our standard streams that is
+    /// a terminal. Without, the command gets our streams as they are.
+    pub console: bool,
+    /// Give it init's kind of environment instead of ours.
+    pub clear_environment: bool,
+    /// What is added to the environment.
+    pub environment: Vec<Assignment>,
+    /// Where it starts, an absolute path inside; None means /.
+    pub workdir: Option<PathBuf>,
+    /// Whom it runs as; None means the container's root.
+    pub user: Option<UserSpec>,
 }
 
 /// Everything the joiner and the command touch, prepared before the fork.
@@ -46,22 +58,30 @@ struct Entry {
     program: Program,
     drop_groups: bool,
     root: bool,
+    /// The streams that become a terminal inside.
     terminals: [bool; 3],
     look: Option<Look>,
+    /// Stay in the session of the caller's terminal.
+    share_terminal: bool,
+    /// Who the command is in the end, and where.
+    user: Vec<user::Step>,
 }
 
-/// The steps that can fail inside, in their order.
-const STEPS: [&str; 7] = [
-    "prepare to enter the container",
-    "drop our groups",
-    "enter the container's namespaces",
-    "become root of the container",
-    "start a process in the container",
-    "create a pseudo-terminal in the container",
-    "prepare the command",
-];
-
 impl Join {
+    /// A command in this container, with all defaults.
+    #[must_use]
+    pub fn new(target: Target) -> Join {
+        Join {
+            target,
+            command: Vec::new(),
+            console: true,
+            clear_environment: false,
+            environment: Vec::new(),
+            workdir: None,
+            user: None,
+        }
+    }
+
     /// Runs the command to its end. Single-threaded callers only; blocks all
     /// signals meanwhile and passes them to the command.
     ///
@@ -69,52 +89,79 @@ impl Join {
     /// Whatever keeps the command from running inside. It never runs outside.
     pub fn run(&self) -> Result<Outcome> {
         caller::refuse_setuid()?;
+        let user = user::steps(self.user.as_ref(), self.workdir.as_deref())?;
+        let program = self.program()?;
         let terminals = Terminals::probe();
         let found = self.target.find()?;
-        let command = exec::command_or_shell(&self.command);
-        // An ordinary user's PATH may lack what container root expects of its.
-        let mut path = std::env::var_os("PATH").unwrap_or_default();
-        path.push(":");
-        path.push(exec::PATH);
+        let fresh = self.console && terminals.any();
         Entry {
             drop_groups: setgroups_allowed(found.init)?,
             found,
-            program: Program::new(&command, &exec::callers_environment(), &path)?,
+            program,
             root: nix::unistd::geteuid().is_root(),
-            terminals: terminals.streams,
-            look: terminals.any().then_some(terminals.look),
+            terminals: terminals.streams.map(|terminal| fresh && terminal),
+            look: fresh.then_some(terminals.look),
+            share_terminal: !self.console,
+            user,
         }
         .run()
         .map_err(|error| self.several(error))
     }
 
+    fn program(&self) -> Result<Program> {
+        let base = if self.clear_environment {
+            plan::own_environment()
+        } else {
+            exec::callers_environment()
+        };
+        let environment = environ::of(base, &self.environment, self.user.as_ref());
+        let command = exec::command_or_shell(&self.command);
+        Program::new(&command, &environment, &path(&environment))
+    }
+
     /// `inject 12 34 CMD` would run "34" in 12: what pgrep printed when two
     /// containers run.
     fn several(&self, error: Error) -> Error {
-        let Target::Pid(one) = self.target;
+        let Target::Pid(one) = self.target else {
+            return error;
+        };
         let word = self
             .command
             .first()
             .and_then(|word| word.to_str()?.parse().ok());
         match word.filter(|pid| matches!(Record::of(*pid), Ok(Some(_)))) {
             Some(two) => error.with_hint(format!(
-                "several containers are running, {one} and {two} among them: name one"
+                "several containers are running, {one} and {two} among them: inject -l lists them"
             )),
             None => error,
         }
     }
 }
 
+/// Where the command is looked up. An ordinary user's PATH may lack what
+/// container root expects of its.
+fn path(environment: &Variables) -> OsString {
+    let mut path = exec::path(environment).to_os_string();
+    if path != exec::PATH {
+        path.push(":");
+        path.push(exec::PATH);
+    }
+    path
+}
+
 /// Runs a command in the container of our own child `init`, without a terminal
 /// and in init's kind of environment.
 pub(crate) fn run_inside(init: &Process, command: &[OsString]) -> Result<u8> {
+    let environment = plan::own_environment();
     let entry = Entry {
         drop_groups: setgroups_allowed(init.pid())?,
         found: Found::of_child(init)?,
-        program: Program::new(command, &plan::own_environment(), OsStr::new(exec::PATH))?,
+        program: Program::new(command, &environment, exec::path(&environment))?,
         root: nix::unistd::geteuid().is_root(),
         terminals: [false; 3],
         look: None,
+        share_terminal: false,
+        user: Vec::new(),
     };
     entry.run().map(Outcome::status)
 }
@@ -124,164 +171,92 @@ impl Entry {
         let signals = Signals::block()?;
         process::close_at_exec()
             .map_err(|errno| Error::errno("mark inherited descriptors close-on-exec", errno))?;
-        let (joiner, socket) = start(&self)?;
-        let (command, console) = await_command(&self, &socket, &signals)?;
+        let (joiner, socket) = inside::start(&self)?;
+        let (command, running) = self.await_command(&socket, &signals)?;
+        // While it prepares itself; it waits for our word.
+        let guard = Guard::new(command.pidfd(), None)?;
+        match (Go { drop_groups: false }).send(socket.as_fd(), &[]) {
+            // One that has ended has said why, and is listened to below.
+            Ok(()) | Err(Errno::EPIPE) => {}
+            Err(errno) => return Err(self.failed(Step::Run as usize, errno)),
+        }
+        let console = match self.await_exec(&socket, &signals, running)? {
+            [Some(master), Some(slave)] => Some(Console::new(master, slave, self.terminals)?),
+            _ => None,
+        };
         joiner
             .wait()
-            .map_err(|errno| Error::errno(STEPS[4], errno))?;
-        supervise::until_end(command, console, &signals, Role::Command)
+            .map_err(|errno| self.failed(Step::MakeCommand as usize, errno))?;
+        let role = Role::Command {
+            shares_terminal: self.share_terminal,
+        };
+        let outcome = supervise::until_end(command, console, &signals, role);
+        drop(guard);
+        outcome
     }
-}
 
-#[allow(unsafe_code)]
-fn start(entry: &Entry) -> Result<(Process, OwnedFd)> {
-    let failed = |errno| Error::errno(STEPS[0], errno);
-    let (ours, theirs) = socketpair(
-        AddressFamily::Unix,
-        SockType::SeqPacket,
-        None,
-        SockFlag::SOCK_CLOEXEC,
-    )
-    .map_err(failed)?;
-    // SAFETY: the child allocates nothing: it runs joiner alone.
-    match unsafe { clone::fork(CloneFlags::empty(), libc::SIGCHLD) }.map_err(failed)? {
-        Fork::Child => {
-            drop(ours);
-            if let Err((step, errno)) = joiner(entry, theirs.as_fd()) {
-                // Without a parent there is nobody to tell.
-                let _ = Report::Failed {
-                    action: step,
-                    errno,
+    /// Waits until there is a process inside. It may be heard of before the
+    /// joiner's word of it arrives; then what it says comes along.
+    fn await_command(&self, socket: &OwnedFd, signals: &Signals) -> Result<(Process, Option<Fds>)> {
+        let mut running = None;
+        loop {
+            match self.next(socket, signals)? {
+                Some((Report::Started { pid }, [Some(pidfd), _])) => {
+                    return Ok((Process::new(pid, pidfd), running));
                 }
-                .send(theirs.as_fd(), &[]);
+                Some((Report::Running, fds)) => running = Some(fds),
+                _ => return Err(ended()),
             }
-            process::exit(0)
-        }
-        Fork::Parent { pid, pidfd } => Ok((Process::new(pid, pidfd), ours)),
-    }
-}
-
-type Step = std::result::Result<(), (usize, Errno)>;
-
-/// Enters the namespaces and makes the command there.
-#[allow(unsafe_code)]
-fn joiner(entry: &Entry, socket: BorrowedFd) -> Step {
-    let at = |step| move |errno| (step, errno);
-    process::rename(NAME);
-    process::die_with_parent().map_err(at(0))?;
-    process::forbid_tracing().map_err(at(0))?;
-    if entry.root {
-        ids::drop_groups().map_err(at(1))?;
-    }
-    process::join(entry.found.pidfd.as_fd(), entry.found.namespaces).map_err(at(2))?;
-    // Before there is a process inside: none is to have the caller's ids.
-    ids::become_root(entry.drop_groups).map_err(at(3))?;
-    process::die_with_parent().map_err(at(3))?;
-    // CLONE_PARENT: the command is our parent's child, which outlives us, and
-    // its end signals as ours does.
-    // SAFETY: neither this process nor its child allocates.
-    match unsafe { clone::fork(CloneFlags::CLONE_PARENT, 0) }.map_err(at(4))? {
-        Fork::Child => {
-            if let Err((step, errno)) = command(entry, socket) {
-                // Without a parent there is nobody to tell.
-                let _ = Report::Failed {
-                    action: step,
-                    errno,
-                }
-                .send(socket, &[]);
-            }
-            process::exit(1)
-        }
-        Fork::Parent { pid, pidfd } => {
-            let sent = Report::Started { pid }.send(socket, &[pidfd.as_fd()]);
-            if sent.is_err() {
-                // Nobody is left who would end it.
-                let _ = process::kill(pidfd.as_fd());
-            }
-            Ok(())
         }
     }
-}
 
-/// Becomes the command.
-fn command(entry: &Entry, socket: BorrowedFd) -> Step {
-    let at = |step| move |errno| (step, errno);
-    process::die_with_parent().map_err(at(4))?;
-    // The caller's terminal must not be within reach as /dev/tty.
-    unistd::setsid().map_err(at(5))?;
-    let sent = match &entry.look {
-        Some(look) => {
-            let (master, slave) = open_terminal(look, entry.terminals).map_err(at(5))?;
-            Report::Running.send(socket, &[master.as_fd(), slave.as_fd()])
-        }
-        None => Report::Running.send(socket, &[]),
-    };
-    sent.map_err(at(6))?;
-    process::reset_signals().map_err(at(6))?;
-    let failure = entry.program.exec();
-    // Without a parent there is nobody to tell.
-    let _ = Report::Exec { action: 0, failure }.send(socket, &[]);
-    Ok(())
-}
-
-/// A pseudo-terminal of the container's own devpts, as controlling terminal and
-/// in place of each standard stream that is a terminal. What lies at the path
-/// is the container's, so it is checked before it is used.
-fn open_terminal(look: &Look, streams: [bool; 3]) -> Sys<(OwnedFd, OwnedFd)> {
-    let flags =
-        OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
-    let master = nix::fcntl::open(c"/dev/pts/ptmx", flags, Mode::empty())?;
-    if nix::sys::statfs::fstatfs(&master)?.filesystem_type() != nix::sys::statfs::DEVPTS_SUPER_MAGIC
-    {
-        return Err(Errno::ENOTTY);
-    }
-    let slave = tty::open_slave(&master)?;
-    look.apply(&slave)?;
-    tty::set_controlling(&slave)?;
-    for (stream, terminal) in (0..).zip(streams) {
-        if terminal {
-            process::make_stream(slave.as_fd(), stream)?;
+    /// Waits until it is the command; the descriptors are its terminal's.
+    fn await_exec(&self, socket: &OwnedFd, signals: &Signals, running: Option<Fds>) -> Result<Fds> {
+        let fds = match running {
+            Some(fds) => fds,
+            None => match self.next(socket, signals)? {
+                Some((Report::Running, fds)) => fds,
+                _ => return Err(ended()),
+            },
+        };
+        match self.next(socket, signals)? {
+            None => Ok(fds),
+            Some(_) => Err(ended()),
         }
     }
-    Ok((master, slave))
-}
 
-/// Waits until the command runs.
-fn await_command(
-    entry: &Entry,
-    socket: &OwnedFd,
-    signals: &Signals,
-) -> Result<(Process, Option<Console>)> {
-    let mut command = None;
-    let mut running = None;
-    loop {
+    /// The next report; one of a failure is an error.
+    fn next(&self, socket: &OwnedFd, signals: &Signals) -> Result<Option<(Report, Fds)>> {
         signals.wait_for(socket.as_fd(), "enter the container")?;
-        let received = Report::receive(socket).map_err(|errno| Error::errno(STEPS[0], errno))?;
-        let Some(received) = received else { break };
-        match received.report {
-            Report::Started { pid } => {
-                let [pidfd, _] = received.fds;
-                command = pidfd.map(|pidfd| Process::new(pid, pidfd));
-            }
-            Report::Running => running = Some(received.fds),
-            Report::Exec { failure, .. } => return Err(entry.program.explain(&failure)),
-            Report::Failed { action, errno } => {
-                let step = STEPS.get(action).copied().unwrap_or(STEPS[0]);
-                return Err(match (step, errno) {
-                    (_, Errno::ESRCH) => Error::new("enter the container", "it has ended"),
-                    (step, errno) => {
-                        Error::system(if action == 2 { Op::Join } else { Op::Other }, step, errno)
-                    }
-                });
-            }
-            Report::Helper { status } => return Err(supervise::helper_failed("inside", status)),
+        let received =
+            Report::receive(socket).map_err(|errno| self.failed(Step::Prepare as usize, errno))?;
+        match received.map(|received| (received.report, received.fds)) {
+            Some((Report::Failed { action, errno }, _)) => Err(self.failed(action, errno)),
+            Some((Report::Exec { failure, .. }, _)) => Err(self.program.explain(&failure)),
+            other => Ok(other),
         }
     }
-    match (command, running) {
-        (Some(command), Some([Some(master), Some(slave)])) => {
-            Ok((command, Some(Console::new(master, slave, entry.terminals)?)))
+
+    /// What went wrong at this step.
+    fn failed(&self, step: usize, errno: Errno) -> Error {
+        if let Some(step) = self.user.get(step.wrapping_sub(Step::WORDS.len())) {
+            return match step.reason(errno) {
+                Some(reason) => Error::new(step.to_string(), reason),
+                None => Error::errno(step.to_string(), errno),
+            };
         }
-        (Some(command), Some(_)) => Ok((command, None)),
-        _ => Err(Error::new("enter the container", "it has ended")),
+        if errno == Errno::ESRCH {
+            return ended();
+        }
+        let op = match step == Step::EnterNamespaces as usize {
+            true => Op::Join,
+            false => Op::Other,
+        };
+        let words = Step::WORDS.get(step).unwrap_or(&Step::WORDS[0]);
+        Error::system(op, *words, errno)
     }
+}
+
+fn ended() -> Error {
+    Error::new("enter the container", "it has ended")
 }

@@ -20,7 +20,7 @@ use crate::host::Host;
 use crate::idmap::{MapSpec, Maps};
 use crate::init;
 use crate::mounts::{self, Mounts};
-use crate::name::Hostname;
+use crate::name::{Hostname, Name};
 use crate::namespaces::Set;
 use crate::overlay;
 use crate::rootfs;
@@ -55,7 +55,8 @@ pub struct Plan {
     /// Which standard streams are the console's, None without a console.
     pub(crate) console: Option<[bool; 3]>,
     pub(crate) life: Life,
-    /// For the record: what runs, and on which network.
+    /// For the record: its name, what runs, and on which network.
+    pub(crate) name: Option<Name>,
     pub(crate) command: Vec<OsString>,
     pub(crate) net: Net,
 }
@@ -119,6 +120,7 @@ impl Plan {
             outside: spec.outside.clone(),
             console,
             life: Life::new(spec)?,
+            name: spec.name.clone(),
             command: command(spec),
             net: spec.net,
         })

@@ -13,6 +13,7 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 
 use crate::error::{Error, Result};
+use crate::name::Name;
 use crate::plan::Plan;
 use crate::spec::Net;
 use crate::sys::{Sys, process};
@@ -38,6 +39,10 @@ const MAX_SIZE: u64 = 4 << 20;
 pub(crate) struct Record {
     /// init's process id, in the PID namespace of the supervisor.
     pub(crate) init: libc::pid_t,
+    /// What inject finds it by.
+    pub(crate) name: Option<Name>,
+    /// When it was started, in seconds of CLOCK_BOOTTIME.
+    pub(crate) started: i64,
     /// The root file system's path at the start.
     pub(crate) root: PathBuf,
     pub(crate) command: Vec<OsString>,
@@ -51,6 +56,8 @@ impl Record {
     pub(crate) fn publish(plan: &Plan, init: libc::pid_t) -> Result<Option<OwnedFd>> {
         let record = Record {
             init,
+            name: plan.name.clone(),
+            started: process::clocks().map_or(0, |(_, boottime)| boottime),
             root: plan.root.clone(),
             command: plan.command.clone(),
             net: plan.net,
@@ -103,13 +110,17 @@ impl Record {
             Net::Private => "private",
             Net::Host => "host",
         };
-        let init = self.init.to_string();
+        let (init, started) = (self.init.to_string(), self.started.to_string());
         let mut bytes = Vec::new();
         let mut field = |name: &str, value: &[u8]| {
             bytes.extend([name.as_bytes(), b"=", value, b"\0"].concat());
         };
         field("version", VERSION.as_bytes());
         field("init", init.as_bytes());
+        field("started", started.as_bytes());
+        if let Some(name) = &self.name {
+            field("name", name.as_str().as_bytes());
+        }
         field("root", self.root.as_os_str().as_bytes());
         field("net", net.as_bytes());
         for argument in &self.command {
@@ -131,6 +142,8 @@ impl Record {
         }
         let mut record = Record {
             init: 0,
+            name: None,
+            started: 0,
             root: PathBuf::new(),
             command: Vec::new(),
             net: Net::Private,
@@ -138,8 +151,12 @@ impl Record {
         for field in fields {
             let (name, value) = field?;
             let text = || OsString::from_vec(value.to_vec());
+            let word = || std::str::from_utf8(value).ok();
             match name {
-                b"init" => record.init = std::str::from_utf8(value).ok()?.parse().ok()?,
+                b"init" => record.init = word()?.parse().ok()?,
+                b"started" => record.started = word()?.parse().ok()?,
+                // One that is no name is not of our making.
+                b"name" => record.name = Some(word()?.parse().ok()?),
                 b"root" => record.root = text().into(),
                 b"net" if value == b"host" => record.net = Net::Host,
                 b"argument" => record.command.push(text()),
@@ -158,6 +175,8 @@ mod tests {
     fn says_what_it_was_told() {
         let record = Record {
             init: 4711,
+            name: Some("web".parse().unwrap()),
+            started: 77,
             root: "/tmp/a\nb=c".into(),
             command: vec!["/bin/sh".into(), "-c".into(), "".into(), "a=b".into()],
             net: Net::Host,
@@ -173,6 +192,8 @@ mod tests {
             b"version=contain 2\0init=1\0",
             b"init=1\0",
             b"version=contain 1\0init=x\0",
+            b"version=contain 1\0init=1\0name=a b\0",
+            b"version=contain 1\0init=1\0name=a\x1b[31m\0",
             b"version=contain 1\0init\0",
         ] {
             assert_eq!(Record::decode(bytes), None, "{bytes:?}");

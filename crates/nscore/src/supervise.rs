@@ -50,8 +50,9 @@ impl Outcome {
 pub(crate) enum Role<'a> {
     /// A container's init: signals that ask us to end stop it.
     Init(&'a Life),
-    /// A command in a container of someone else's: all signals pass to it.
-    Command,
+    /// A command in a container of someone else's: all signals pass to it, but
+    /// those that the terminal has told it already.
+    Command { shares_terminal: bool },
 }
 
 /// Requests to end that are no further apart are one.
@@ -195,7 +196,7 @@ impl Supervisor<'_> {
             _ if self.is_init() && signal.ends() => self.end(signal),
             // Without a console of its own it shares our process group, and
             // the terminal has told it already.
-            _ if signal.from_kernel && self.console.is_none() && self.is_init() => {}
+            _ if signal.from_kernel && self.console.is_none() && self.shares_terminal() => {}
             number => self.process.signal(number),
         }
     }
@@ -211,6 +212,13 @@ impl Supervisor<'_> {
             return;
         }
         self.request_stop(signal.number, signal.number);
+    }
+
+    fn shares_terminal(&self) -> bool {
+        match self.role {
+            Role::Init(_) => true,
+            Role::Command { shares_terminal } => shares_terminal,
+        }
     }
 
     fn is_init(&self) -> bool {

@@ -14,6 +14,7 @@ use crate::error::{Error, Result, quoted};
 use crate::exec;
 
 mod login;
+mod words;
 
 pub(crate) use login::Login;
 
@@ -27,7 +28,7 @@ enum Id {
     Name(String),
 }
 
-/// USER[:GROUP]: names of the container's /etc/passwd and /etc/group, or ids.
+/// `USER[:GROUP]`: names of the container's /etc/passwd and /etc/group, or ids.
 /// Without GROUP it is the user's own. The user's other groups are those that
 /// /etc/group says, as initgroups(3) does it.
 #[derive(Debug, Clone, PartialEq, Eq)]

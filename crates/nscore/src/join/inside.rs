@@ -1,0 +1,177 @@
+//! The joiner and the command before its exec: copies of our process that
+//! allocate nothing and never panic.
+
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::sched::CloneFlags;
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
+use nix::sys::stat::Mode;
+use nix::unistd;
+
+use super::Entry;
+use crate::child::NAME;
+use crate::error::{Error, Result};
+use crate::message::{Go, Report};
+use crate::process::Process;
+use crate::sys::clone::{self, Fork};
+use crate::sys::tty::{self, Look};
+use crate::sys::{Sys, ids, process};
+
+/// The steps that can fail inside. Their numbers are those of `WORDS`; the
+/// numbers after these are the steps by which the command is somebody else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Step {
+    Prepare,
+    DropGroups,
+    EnterNamespaces,
+    BecomeRoot,
+    MakeCommand,
+    MakeTerminal,
+    Run,
+}
+
+impl Step {
+    /// The same as "VERB OBJECT".
+    pub(super) const WORDS: [&str; 7] = [
+        "prepare to enter the container",
+        "drop our groups",
+        "enter the container's namespaces",
+        "become root of the container",
+        "start a process in the container",
+        "create a pseudo-terminal in the container",
+        "prepare the command",
+    ];
+}
+
+/// A step that failed.
+struct Failed(usize, Errno);
+
+/// Turns an error number into the failure of a step.
+fn at(step: Step) -> impl Fn(Errno) -> Failed {
+    move |errno| Failed(step as usize, errno)
+}
+
+/// Starts the joiner. Its end of the socket is the command's as well.
+#[allow(unsafe_code)]
+pub(super) fn start(entry: &Entry) -> Result<(Process, OwnedFd)> {
+    let failed = |errno| Error::errno(Step::WORDS[Step::Prepare as usize], errno);
+    let (ours, theirs) = socketpair(
+        AddressFamily::Unix,
+        SockType::SeqPacket,
+        None,
+        SockFlag::SOCK_CLOEXEC,
+    )
+    .map_err(failed)?;
+    // SAFETY: the child allocates nothing: it runs joiner alone.
+    match unsafe { clone::fork(CloneFlags::empty(), libc::SIGCHLD) }.map_err(failed)? {
+        Fork::Child => {
+            drop(ours);
+            if let Err(failed) = joiner(entry, theirs.as_fd()) {
+                failed.tell(theirs.as_fd());
+            }
+            process::exit(0)
+        }
+        Fork::Parent { pid, pidfd } => Ok((Process::new(pid, pidfd), ours)),
+    }
+}
+
+impl Failed {
+    fn tell(self, socket: BorrowedFd) {
+        let Failed(action, errno) = self;
+        // Without a parent there is nobody to tell.
+        let _ = Report::Failed { action, errno }.send(socket, &[]);
+    }
+}
+
+/// Enters the namespaces and makes the command there.
+#[allow(unsafe_code)]
+fn joiner(entry: &Entry, socket: BorrowedFd) -> std::result::Result<(), Failed> {
+    process::rename(NAME);
+    process::die_with_parent().map_err(at(Step::Prepare))?;
+    // From here on nothing inside can look into us.
+    process::forbid_tracing().map_err(at(Step::Prepare))?;
+    if entry.root {
+        ids::drop_groups().map_err(at(Step::DropGroups))?;
+    }
+    process::join(entry.found.pidfd.as_fd(), entry.found.namespaces)
+        .map_err(at(Step::EnterNamespaces))?;
+    // Before there is a process inside: none is to have the caller's ids.
+    ids::become_root(entry.drop_groups).map_err(at(Step::BecomeRoot))?;
+    // The change of ids has cleared it.
+    process::die_with_parent().map_err(at(Step::BecomeRoot))?;
+    // CLONE_PARENT: the command is our parent's child, which outlives us, and
+    // its end signals as ours does.
+    // SAFETY: neither this process nor its child allocates.
+    let fork = unsafe { clone::fork(CloneFlags::CLONE_PARENT, 0) };
+    match fork.map_err(at(Step::MakeCommand))? {
+        Fork::Child => {
+            if let Err(failed) = command(entry, socket) {
+                failed.tell(socket);
+            }
+            process::exit(1)
+        }
+        Fork::Parent { pid, pidfd } => {
+            let sent = Report::Started { pid }.send(socket, &[pidfd.as_fd()]);
+            if sent.is_err() {
+                // Nobody is left who would end it.
+                let _ = process::kill(pidfd.as_fd());
+            }
+            Ok(())
+        }
+    }
+}
+
+/// Becomes the command; returns only when it cannot, or nobody waits for it.
+fn command(entry: &Entry, socket: BorrowedFd) -> std::result::Result<(), Failed> {
+    process::die_with_parent().map_err(at(Step::MakeCommand))?;
+    if !entry.share_terminal {
+        // The caller's terminal must not be within reach as /dev/tty.
+        unistd::setsid().map_err(at(Step::MakeTerminal))?;
+    }
+    let look = entry.look.as_ref();
+    let terminal = look.map(|look| open_terminal(look, entry.terminals));
+    let terminal = terminal.transpose().map_err(at(Step::MakeTerminal))?;
+    let mut login = None;
+    for (i, step) in entry.user.iter().enumerate() {
+        let slave = terminal.as_ref().map(|(_, slave)| slave.as_fd());
+        step.perform(&mut login, entry.drop_groups, slave)
+            .map_err(|errno| Failed(Step::WORDS.len() + i, errno))?;
+    }
+    let sent = match &terminal {
+        Some((master, slave)) => Report::Running.send(socket, &[master.as_fd(), slave.as_fd()]),
+        None => Report::Running.send(socket, &[]),
+    };
+    // The guard holds us to our parent's life from the moment of its go.
+    if sent.is_err() || Go::receive(socket).is_err() {
+        return Ok(());
+    }
+    process::reset_signals().map_err(at(Step::Run))?;
+    let failure = entry.program.exec_as_user(login.as_ref());
+    // Without a parent there is nobody to tell.
+    let _ = Report::Exec { action: 0, failure }.send(socket, &[]);
+    Ok(())
+}
+
+/// A pseudo-terminal of the container's own devpts, as controlling terminal and
+/// in place of each standard stream that is a terminal. What lies at the path
+/// is the container's, so it is checked before it is used.
+fn open_terminal(look: &Look, streams: [bool; 3]) -> Sys<(OwnedFd, OwnedFd)> {
+    let flags =
+        OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+    let master = nix::fcntl::open(c"/dev/pts/ptmx", flags, Mode::empty())?;
+    if nix::sys::statfs::fstatfs(&master)?.filesystem_type() != nix::sys::statfs::DEVPTS_SUPER_MAGIC
+    {
+        return Err(Errno::ENOTTY);
+    }
+    let slave = tty::open_slave(&master)?;
+    look.apply(&slave)?;
+    tty::set_controlling(&slave)?;
+    for (stream, terminal) in (0..).zip(streams) {
+        if terminal {
+            process::make_stream(slave.as_fd(), stream)?;
+        }
+    }
+    Ok((master, slave))
+}
