@@ -57,7 +57,8 @@ struct Entry {
     found: Found,
     program: Program,
     drop_groups: bool,
-    root: bool,
+    /// Drop ours before we enter.
+    drop_own_groups: bool,
     /// The streams that become a terminal inside.
     terminals: [bool; 3],
     look: Option<Look>,
@@ -98,7 +99,7 @@ impl Join {
             drop_groups: setgroups_allowed(found.init)?,
             found,
             program,
-            root: nix::unistd::geteuid().is_root(),
+            drop_own_groups: may_drop_groups()?,
             terminals: terminals.streams.map(|terminal| fresh && terminal),
             look: fresh.then_some(terminals.look),
             share_terminal: !self.console,
@@ -149,6 +150,12 @@ fn path(environment: &Variables) -> OsString {
     path
 }
 
+/// Whether we may drop our supplementary groups as we are. A user may once
+/// inside, if anybody may there.
+fn may_drop_groups() -> Result<bool> {
+    Ok(nix::unistd::geteuid().is_root() && setgroups_allowed(nix::unistd::getpid().as_raw())?)
+}
+
 /// Runs a command in the container of our own child `init`, without a terminal
 /// and in init's kind of environment.
 pub(crate) fn run_inside(init: &Process, command: &[OsString]) -> Result<u8> {
@@ -157,7 +164,7 @@ pub(crate) fn run_inside(init: &Process, command: &[OsString]) -> Result<u8> {
         drop_groups: setgroups_allowed(init.pid())?,
         found: Found::of_child(init)?,
         program: Program::new(command, &environment, exec::path(&environment))?,
-        root: nix::unistd::geteuid().is_root(),
+        drop_own_groups: may_drop_groups()?,
         terminals: [false; 3],
         look: None,
         share_terminal: false,

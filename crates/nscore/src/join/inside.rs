@@ -1,7 +1,7 @@
 //! The joiner and the command before its exec: copies of our process that
 //! allocate nothing and never panic.
 
-use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
@@ -92,11 +92,12 @@ fn joiner(entry: &Entry, socket: BorrowedFd) -> std::result::Result<(), Failed> 
     process::die_with_parent().map_err(at(Step::Prepare))?;
     // From here on nothing inside can look into us.
     process::forbid_tracing().map_err(at(Step::Prepare))?;
-    if entry.root {
+    let init = entry.found.pidfd.as_fd();
+    process::close_all_but([0, 1, 2, socket.as_raw_fd(), init.as_raw_fd()]);
+    if entry.drop_own_groups {
         ids::drop_groups().map_err(at(Step::DropGroups))?;
     }
-    process::join(entry.found.pidfd.as_fd(), entry.found.namespaces)
-        .map_err(at(Step::EnterNamespaces))?;
+    process::join(init, entry.found.namespaces).map_err(at(Step::EnterNamespaces))?;
     // Before there is a process inside: none is to have the caller's ids.
     ids::become_root(entry.drop_groups).map_err(at(Step::BecomeRoot))?;
     // The change of ids has cleared it.

@@ -259,9 +259,9 @@ pub(crate) fn loopback_up() -> Sys<()> {
         .map(drop)
 }
 
-/// Closes every descriptor but three, two of which may be the same. Where
+/// Closes every descriptor but these, some of which may be the same. Where
 /// close_range(2) is missing, as many as the limit allows one by one.
-pub(crate) fn close_all_but(mut kept: [RawFd; 3]) {
+pub(crate) fn close_all_but<const N: usize>(mut kept: [RawFd; N]) {
     kept.sort_unstable();
     let mut first: libc::c_uint = 0;
     for fd in kept.map(RawFd::cast_unsigned) {
@@ -277,7 +277,8 @@ fn close_range(first: libc::c_uint, end: libc::c_uint) {
         return;
     }
     let last = end - 1;
-    // SAFETY: the process that calls this owns no descriptor but those kept.
+    // SAFETY: the process that calls this is a copy that runs no destructor and
+    // uses no descriptor but those kept.
     if cvt(unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) }).is_err() {
         for fd in first..=last.min(4096) {
             // SAFETY: as above.
