@@ -157,7 +157,9 @@ fn every_system_call_of_joining_fails_once(me: &User) {
                 "clone3",
                 "setsid",
             ];
+            // The second setsid is the guard's, which has done it before.
             let needed = needed.contains(&name.as_str())
+                && (name, count) != (&"setsid".to_owned(), &2)
                 || name == "prctl" && !arguments.starts_with("PR_SET_NAME");
             // One by inject itself is another call than the one of its child.
             assert!(
@@ -234,7 +236,7 @@ fn killed_with(me: &User, options: &[&str], command: &[&str], test: &str) {
     let other = format!("other-{mark}");
     let inject = |mark: &str, script: &str| {
         let cmd = me.inject().args(options).arg(running.pid().to_string());
-        let script = format!(": {mark}; echo here; {script}");
+        let script = format!(": {mark}; {script}");
         cmd.args(command).args(["/bin/sh", "-c", &script])
     };
     let bystander = me.inject().arg(running.pid().to_string());
@@ -243,26 +245,25 @@ fn killed_with(me: &User, options: &[&str], command: &[&str], test: &str) {
         .start();
     bystander.wait_for("here");
     // What the command has put in the background is not the command.
-    let script = format!("/bin/sh -c 'sleep 1000; : {other}' >/dev/null 2>&1 & exec sleep 1000");
-    let one = inject("x", &script.replace("exec sleep", "exec /bin/sleep")).start();
+    let left = format!("/bin/sh -c 'echo here; sleep 1000; : {other}'");
+    let one = inject("x", &format!("{left} & exec /bin/sleep 1000")).start();
     one.wait_for("here");
-    let marked_one = || tests::children(one.pid());
-    assert!(!marked_one().is_empty());
-    let command = marked_one();
+    // The guard and the command.
+    let both = children(one.pid());
+    assert_eq!(both.len(), 2, "{both:?}");
     kill(one.pid());
     drop(one);
-    assert!(
-        eventually(SECOND, || command.iter().all(|pid| !alive(*pid))),
-        "{command:?}"
-    );
-    assert_eq!(marked(&other).len(), 1, "what it left in the background");
+    let ended = || both.iter().all(|pid| !alive(*pid));
+    assert!(eventually(SECOND, ended), "{both:?}");
+    let kept = || marked(&other).len() == 1;
+    assert!(eventually(SECOND, kept), "what it left in the background");
     assert!(alive(bystander.pid()) && alive(init), "the bystanders");
     marked(&other).into_iter().for_each(kill);
     // And through a terminal.
     let pty = Pty::open();
     let two = pty.run(&inject(
         &mark,
-        "trap '' HUP TERM INT; while :; do sleep 1; done",
+        "trap '' HUP TERM INT; echo here; while :; do sleep 1; done",
     ));
     pty.wait_for("here");
     kill(two.pid());
@@ -400,14 +401,17 @@ fn a_container_that_ends_meanwhile(me: &User) {
     let mark = mark(me, "race");
     let file = format!("/tmp/{mark}");
     let (mut ran, mut failed) = (0, 0);
-    for step in 0..40 {
-        let root = root(me);
-        let running = start(me, &root);
+    let root = root(me);
+    for step in 0..=40 {
+        let mut running = start(me, &root);
+        let init = running.init();
         let script = format!(": {mark}; touch {file}; echo here; exec sleep 1000");
         let cmd = me.inject().arg(running.pid().to_string());
         let inside = cmd.args(["/bin/sh", "-c", &script]).start();
-        std::thread::sleep(Duration::from_micros(step * 400));
-        let init = tests::init_of(running.pid()).unwrap();
+        match step {
+            40 => drop(inside.wait_for("here")),
+            _ => std::thread::sleep(Duration::from_micros(step * 300)),
+        }
         kill(if step % 2 == 0 { init } else { running.pid() });
         let out = inside.finish();
         assert!(!Path::new(&file).exists(), "ran on the host{out}");
@@ -423,10 +427,7 @@ fn a_container_that_ends_meanwhile(me: &User) {
         assert_gone(&mark, "after its container");
         assert_no_traces(&root);
     }
-    assert!(
-        ran + failed == 40 && failed > 0,
-        "{ran} ran, {failed} did not"
-    );
+    assert!(ran > 0 && failed > 0, "{ran} ran, {failed} did not");
 }
 
 /// The same for the terminal inside, which only a terminal outside asks for.

@@ -46,9 +46,10 @@ impl Guard {
     }
 }
 
-/// The guard's whole life. These descriptors are all it keeps, so that no pipe of
-/// the caller's stays open for its sake.
-fn watch(life: BorrowedFd, target: BorrowedFd, lock: BorrowedFd) -> ! {
+/// The guard's whole life: until `life` or the process behind `target` ends. These
+/// descriptors are all it keeps, so that no pipe of the caller's stays open for its
+/// sake.
+pub(crate) fn watch(life: BorrowedFd, target: BorrowedFd, lock: BorrowedFd) -> ! {
     // A signal to the supervisor's process group is not for us.
     let _ = unistd::setsid();
     process::close_all_but([life, target, lock].map(|fd| fd.as_raw_fd()));

@@ -1,5 +1,5 @@
 //! Entering a running container: a joiner enters its namespaces, makes the
-//! command there as a child of ours, and ends; we stay outside and supervise.
+//! command there as a child of ours, and guards it; we stay outside and supervise.
 
 use std::ffi::OsString;
 use std::os::fd::{AsFd as _, OwnedFd};
@@ -12,11 +12,10 @@ use crate::console::Console;
 use crate::environ::{self, Assignment, Variables};
 use crate::error::{Error, Result};
 use crate::exec::{self, Program};
-use crate::guard::Guard;
 use crate::hint::Op;
 use crate::host::Terminals;
 use crate::launch::setgroups_allowed;
-use crate::message::{Fds, Go, Report};
+use crate::message::{Fds, Report};
 use crate::plan;
 use crate::process::Process;
 use crate::record::Record;
@@ -178,58 +177,35 @@ impl Entry {
         let signals = Signals::block()?;
         process::close_at_exec()
             .map_err(|errno| Error::errno("mark inherited descriptors close-on-exec", errno))?;
-        let (joiner, socket) = inside::start(&self)?;
-        let (command, running) = self.await_command(&socket, &signals)?;
-        // While it prepares itself; it waits for our word.
-        let guard = Guard::new(command.pidfd(), None)?;
-        match (Go { drop_groups: false }).send(socket.as_fd(), &[]) {
-            // One that has ended has said why, and is listened to below.
-            Ok(()) | Err(Errno::EPIPE) => {}
-            Err(errno) => return Err(self.failed(Step::Run as usize, errno)),
-        }
-        let console = match self.await_exec(&socket, &signals, running)? {
+        let joiner = inside::start(&self)?;
+        let (command, fds) = self.await_command(&joiner.socket, &signals)?;
+        let console = match fds {
             [Some(master), Some(slave)] => Some(Console::new(master, slave, self.terminals)?),
             _ => None,
         };
-        joiner
-            .wait()
-            .map_err(|errno| self.failed(Step::MakeCommand as usize, errno))?;
         let role = Role::Command {
             shares_terminal: self.share_terminal,
         };
         let outcome = supervise::until_end(command, console, &signals, role);
-        drop(guard);
+        // The guard has nothing to guard any more.
+        drop(joiner);
         outcome
     }
 
-    /// Waits until there is a process inside. It may be heard of before the
-    /// joiner's word of it arrives; then what it says comes along.
-    fn await_command(&self, socket: &OwnedFd, signals: &Signals) -> Result<(Process, Option<Fds>)> {
-        let mut running = None;
-        loop {
-            match self.next(socket, signals)? {
-                Some((Report::Started { pid }, [Some(pidfd), _])) => {
-                    return Ok((Process::new(pid, pidfd), running));
+    /// Waits until the command runs; the descriptors are its terminal's.
+    fn await_command(&self, socket: &OwnedFd, signals: &Signals) -> Result<(Process, Fds)> {
+        let (mut command, mut running) = (None, None);
+        // The joiner and the command speak at once.
+        while let Some(received) = self.next(socket, signals)? {
+            match received {
+                (Report::Started { pid }, [pidfd, _]) => {
+                    command = pidfd.map(|pidfd| Process::new(pid, pidfd));
                 }
-                Some((Report::Running, fds)) => running = Some(fds),
+                (Report::Running, fds) => running = Some(fds),
                 _ => return Err(ended()),
             }
         }
-    }
-
-    /// Waits until it is the command; the descriptors are its terminal's.
-    fn await_exec(&self, socket: &OwnedFd, signals: &Signals, running: Option<Fds>) -> Result<Fds> {
-        let fds = match running {
-            Some(fds) => fds,
-            None => match self.next(socket, signals)? {
-                Some((Report::Running, fds)) => fds,
-                _ => return Err(ended()),
-            },
-        };
-        match self.next(socket, signals)? {
-            None => Ok(fds),
-            Some(_) => Err(ended()),
-        }
+        command.zip(running).ok_or_else(ended)
     }
 
     /// The next report; one of a failure is an error.

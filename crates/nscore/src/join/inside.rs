@@ -5,6 +5,7 @@ use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::CloneFlags;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 use nix::sys::stat::Mode;
@@ -13,7 +14,8 @@ use nix::unistd;
 use super::Entry;
 use crate::child::NAME;
 use crate::error::{Error, Result};
-use crate::message::{Go, Report};
+use crate::guard;
+use crate::message::Report;
 use crate::process::Process;
 use crate::sys::clone::{self, Fork};
 use crate::sys::tty::{self, Look};
@@ -53,9 +55,26 @@ fn at(step: Step) -> impl Fn(Errno) -> Failed {
     move |errno| Failed(step as usize, errno)
 }
 
-/// Starts the joiner. Its end of the socket is the command's as well.
+/// What we keep of a joiner. Dropping it ends the command, if it still runs.
+pub(super) struct Joiner {
+    process: Process,
+    /// Its end of the socket is the command's as well.
+    pub(super) socket: OwnedFd,
+    /// Its end of file is our end, or that we give up.
+    life: Option<OwnedFd>,
+}
+
+impl Drop for Joiner {
+    fn drop(&mut self) {
+        self.life = None;
+        // Then it ends by itself: killed, it could leave the command behind.
+        let _ = self.process.wait();
+    }
+}
+
+/// Starts the joiner.
 #[allow(unsafe_code)]
-pub(super) fn start(entry: &Entry) -> Result<(Process, OwnedFd)> {
+pub(super) fn start(entry: &Entry) -> Result<Joiner> {
     let failed = |errno| Error::errno(Step::WORDS[Step::Prepare as usize], errno);
     let (ours, theirs) = socketpair(
         AddressFamily::Unix,
@@ -64,16 +83,21 @@ pub(super) fn start(entry: &Entry) -> Result<(Process, OwnedFd)> {
         SockFlag::SOCK_CLOEXEC,
     )
     .map_err(failed)?;
+    let (life, our_life) = unistd::pipe2(OFlag::O_CLOEXEC).map_err(failed)?;
     // SAFETY: the child allocates nothing: it runs joiner alone.
     match unsafe { clone::fork(CloneFlags::empty(), libc::SIGCHLD) }.map_err(failed)? {
         Fork::Child => {
             drop(ours);
-            if let Err(failed) = joiner(entry, theirs.as_fd()) {
+            if let Err(failed) = joiner(entry, theirs.as_fd(), life.as_fd()) {
                 failed.tell(theirs.as_fd());
             }
             process::exit(0)
         }
-        Fork::Parent { pid, pidfd } => Ok((Process::new(pid, pidfd), ours)),
+        Fork::Parent { pid, pidfd } => Ok(Joiner {
+            process: Process::new(pid, pidfd),
+            socket: ours,
+            life: Some(our_life),
+        }),
     }
 }
 
@@ -85,25 +109,40 @@ impl Failed {
     }
 }
 
-/// Enters the namespaces and makes the command there.
+/// Enters the namespaces, makes the command there, and goes on as its guard: what
+/// kills us who supervise it, in whatever way, ends it. The guard keeps the rights
+/// over the container that this takes; nothing inside has a name for it.
 #[allow(unsafe_code)]
-fn joiner(entry: &Entry, socket: BorrowedFd) -> std::result::Result<(), Failed> {
+fn joiner(entry: &Entry, socket: BorrowedFd, life: BorrowedFd) -> std::result::Result<(), Failed> {
     process::rename(NAME);
     process::die_with_parent().map_err(at(Step::Prepare))?;
     // From here on nothing inside can look into us.
     process::forbid_tracing().map_err(at(Step::Prepare))?;
     let init = entry.found.pidfd.as_fd();
-    process::close_all_but([0, 1, 2, socket.as_raw_fd(), init.as_raw_fd()]);
+    process::close_all_but([
+        0,
+        1,
+        2,
+        socket.as_raw_fd(),
+        init.as_raw_fd(),
+        life.as_raw_fd(),
+    ]);
     if entry.drop_own_groups {
         ids::drop_groups().map_err(at(Step::DropGroups))?;
     }
     process::join(init, entry.found.namespaces).map_err(at(Step::EnterNamespaces))?;
     // Before there is a process inside: none is to have the caller's ids.
     ids::become_root(entry.drop_groups).map_err(at(Step::BecomeRoot))?;
-    // The change of ids has cleared it.
-    process::die_with_parent().map_err(at(Step::BecomeRoot))?;
-    // CLONE_PARENT: the command is our parent's child, which outlives us, and
-    // its end signals as ours does.
+    // A guard outlives whom it watches, and a signal to their process group.
+    process::outlive_parent().map_err(at(Step::MakeCommand))?;
+    if !entry.share_terminal {
+        unistd::setsid().map_err(at(Step::MakeCommand))?;
+    }
+    if has_ended(life) {
+        return Ok(());
+    }
+    // CLONE_PARENT: the command is our parent's child, whose end tells it the
+    // status.
     // SAFETY: neither this process nor its child allocates.
     let fork = unsafe { clone::fork(CloneFlags::CLONE_PARENT, 0) };
     match fork.map_err(at(Step::MakeCommand))? {
@@ -116,15 +155,21 @@ fn joiner(entry: &Entry, socket: BorrowedFd) -> std::result::Result<(), Failed> 
         Fork::Parent { pid, pidfd } => {
             let sent = Report::Started { pid }.send(socket, &[pidfd.as_fd()]);
             if sent.is_err() {
-                // Nobody is left who would end it.
+                // Nobody knows of it.
                 let _ = process::kill(pidfd.as_fd());
             }
-            Ok(())
+            guard::watch(life, pidfd.as_fd(), life)
         }
     }
 }
 
-/// Becomes the command; returns only when it cannot, or nobody waits for it.
+/// Whether the other end of the pipe is closed.
+fn has_ended(life: BorrowedFd) -> bool {
+    let mut fds = [PollFd::new(life, PollFlags::POLLIN)];
+    poll(&mut fds, PollTimeout::ZERO) != Ok(0)
+}
+
+/// Becomes the command; returns only when it cannot.
 fn command(entry: &Entry, socket: BorrowedFd) -> std::result::Result<(), Failed> {
     process::die_with_parent().map_err(at(Step::MakeCommand))?;
     if !entry.share_terminal {
@@ -144,10 +189,7 @@ fn command(entry: &Entry, socket: BorrowedFd) -> std::result::Result<(), Failed>
         Some((master, slave)) => Report::Running.send(socket, &[master.as_fd(), slave.as_fd()]),
         None => Report::Running.send(socket, &[]),
     };
-    // The guard holds us to our parent's life from the moment of its go.
-    if sent.is_err() || Go::receive(socket).is_err() {
-        return Ok(());
-    }
+    sent.map_err(at(Step::Run))?;
     process::reset_signals().map_err(at(Step::Run))?;
     let failure = entry.program.exec_as_user(login.as_ref());
     // Without a parent there is nobody to tell.

@@ -43,6 +43,12 @@ pub(crate) fn die_with_parent() -> Sys<()> {
     cvt(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) }.into()).map(drop)
 }
 
+/// Takes that back.
+pub(crate) fn outlive_parent() -> Sys<()> {
+    // SAFETY: integers only.
+    cvt(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, 0) }.into()).map(drop)
+}
+
 /// Nobody but root may trace us or see our descriptors.
 pub(crate) fn forbid_tracing() -> Sys<()> {
     // SAFETY: integers only.
