@@ -4,6 +4,7 @@
 use std::ffi::OsString;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use nix::errno::Errno;
 
@@ -186,10 +187,9 @@ impl Entry {
         let role = Role::Command {
             shares_terminal: self.share_terminal,
         };
-        let outcome = supervise::until_end(command, console, &signals, role);
-        // The guard has nothing to guard any more.
-        drop(joiner);
-        outcome
+        let outcome = supervise::until_end(command, console, &signals, role)?;
+        joiner.release();
+        Ok(outcome)
     }
 
     /// Waits until the command runs; the descriptors are its terminal's.
@@ -228,7 +228,10 @@ impl Entry {
                 None => Error::errno(step.to_string(), errno),
             };
         }
-        if errno == Errno::ESRCH {
+        // What the kernel says of a container that ends; its init may take a
+        // moment more.
+        let ending = [Errno::ESRCH, Errno::ENOMEM].contains(&errno);
+        if ending && self.found.ends_within(Duration::from_secs(1)) {
             return ended();
         }
         let op = match step == Step::EnterNamespaces as usize {

@@ -4,6 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -211,6 +212,12 @@ impl Found {
         })
     }
 
+    /// Whether its init ends in this time.
+    pub(crate) fn ends_within(&self, limit: Duration) -> bool {
+        let timeout = PollTimeout::try_from(limit).unwrap_or(PollTimeout::ZERO);
+        !lives_on(&self.pidfd, timeout)
+    }
+
     /// The container of an init that is our own child.
     pub(crate) fn of_child(init: &Process) -> Result<Found> {
         let what = "enter our own container";
@@ -236,8 +243,12 @@ fn no_container(what: &str, pid: libc::pid_t) -> Error {
 }
 
 fn alive(pidfd: &OwnedFd) -> bool {
+    lives_on(pidfd, PollTimeout::ZERO)
+}
+
+fn lives_on(pidfd: &OwnedFd, timeout: PollTimeout) -> bool {
     let mut fds = [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)];
-    poll(&mut fds, PollTimeout::ZERO) == Ok(0)
+    poll(&mut fds, timeout) == Ok(0)
 }
 
 #[cfg(test)]

@@ -16,7 +16,6 @@ use crate::child::NAME;
 use crate::error::{Error, Result};
 use crate::guard;
 use crate::message::Report;
-use crate::process::Process;
 use crate::sys::clone::{self, Fork};
 use crate::sys::tty::{self, Look};
 use crate::sys::{Sys, ids, process};
@@ -57,18 +56,30 @@ fn at(step: Step) -> impl Fn(Errno) -> Failed {
 
 /// What we keep of a joiner. Dropping it ends the command, if it still runs.
 pub(super) struct Joiner {
-    process: Process,
+    pid: libc::pid_t,
     /// Its end of the socket is the command's as well.
     pub(super) socket: OwnedFd,
     /// Its end of file is our end, or that we give up.
     life: Option<OwnedFd>,
 }
 
+impl Joiner {
+    /// Lets go of a joiner whose command has ended: so does it, and to wait for
+    /// that would be most of what it costs.
+    pub(super) fn release(mut self) {
+        // What is left of it until we end signals nobody, and is seen by no
+        // wait(2) of somebody else's.
+        self.pid = 0;
+    }
+}
+
 impl Drop for Joiner {
     fn drop(&mut self) {
         self.life = None;
-        // Then it ends by itself: killed, it could leave the command behind.
-        let _ = self.process.wait();
+        if self.pid > 0 {
+            // Then it ends by itself: killed, it could leave the command behind.
+            let _ = process::wait(self.pid);
+        }
     }
 }
 
@@ -85,7 +96,7 @@ pub(super) fn start(entry: &Entry) -> Result<Joiner> {
     .map_err(failed)?;
     let (life, our_life) = unistd::pipe2(OFlag::O_CLOEXEC).map_err(failed)?;
     // SAFETY: the child allocates nothing: it runs joiner alone.
-    match unsafe { clone::fork(CloneFlags::empty(), libc::SIGCHLD) }.map_err(failed)? {
+    match unsafe { clone::fork(CloneFlags::empty(), 0) }.map_err(failed)? {
         Fork::Child => {
             drop(ours);
             if let Err(failed) = joiner(entry, theirs.as_fd(), life.as_fd()) {
@@ -93,8 +104,8 @@ pub(super) fn start(entry: &Entry) -> Result<Joiner> {
             }
             process::exit(0)
         }
-        Fork::Parent { pid, pidfd } => Ok(Joiner {
-            process: Process::new(pid, pidfd),
+        Fork::Parent { pid, .. } => Ok(Joiner {
+            pid,
             socket: ours,
             life: Some(our_life),
         }),
