@@ -147,7 +147,9 @@ fn joiner(entry: &Entry, socket: BorrowedFd, life: BorrowedFd) -> std::result::R
     // A guard outlives whom it watches, and a signal to their process group.
     process::outlive_parent().map_err(at(Step::MakeCommand))?;
     if !entry.share_terminal {
-        unistd::setsid().map_err(at(Step::MakeCommand))?;
+        // A session would do as well, and cost a group of the scheduler's.
+        let own = unistd::Pid::from_raw(0);
+        unistd::setpgid(own, own).map_err(at(Step::MakeCommand))?;
     }
     if has_ended(life) {
         return Ok(());
