@@ -406,6 +406,9 @@ fn a_container_that_ends_meanwhile(me: &User) {
         let init = running.init();
         let script = format!(": {mark}; touch {file}; echo here; exec sleep 1000");
         let cmd = me.inject().arg(running.pid().to_string());
+        if step == 0 {
+            kill(init);
+        }
         let inside = cmd.args(["/bin/sh", "-c", &script]).start();
         match step {
             40 => drop(inside.wait_for("here")),
