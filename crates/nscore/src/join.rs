@@ -12,6 +12,7 @@ use nix::sys::stat::Mode;
 use nix::unistd;
 
 use crate::caller;
+use crate::cgroup;
 use crate::child::NAME;
 use crate::console::Console;
 use crate::error::{Error, Result};
@@ -65,12 +66,19 @@ impl Join {
     /// Runs the command to its end. Single-threaded callers only; blocks all
     /// signals meanwhile and passes them to the command.
     ///
+    /// Where systemd has to let us into the container's cgroup, this program is
+    /// started again with its own arguments, which are to make the same request:
+    /// see [`Scope::enter`](crate::Scope::enter).
+    ///
     /// # Errors
     /// Whatever keeps the command from running inside. It never runs outside.
     pub fn run(&self) -> Result<Outcome> {
         caller::refuse_setuid()?;
         let terminals = Terminals::probe();
         let found = self.target.find()?;
+        if let Some(scope) = cgroup::scope_to_enter(&found)? {
+            return Err(scope.enter());
+        }
         let command = exec::command_or_shell(&self.command);
         // An ordinary user's PATH may lack what container root expects of its.
         let mut path = std::env::var_os("PATH").unwrap_or_default();
@@ -107,10 +115,10 @@ impl Join {
 
 /// Runs a command in the container of our own child `init`, without a terminal
 /// and in init's kind of environment.
-pub(crate) fn run_inside(init: &Process, command: &[OsString]) -> Result<u8> {
+pub(crate) fn run_inside(init: &Process, cgroup: bool, command: &[OsString]) -> Result<u8> {
     let entry = Entry {
         drop_groups: setgroups_allowed(init.pid())?,
-        found: Found::of_child(init)?,
+        found: Found::of_child(init, cgroup)?,
         program: Program::new(command, &plan::environment(), OsStr::new(exec::PATH))?,
         root: nix::unistd::geteuid().is_root(),
         terminals: [false; 3],
@@ -143,8 +151,13 @@ fn start(entry: &Entry) -> Result<(Process, OwnedFd)> {
         SockFlag::SOCK_CLOEXEC,
     )
     .map_err(failed)?;
+    let cgroup = cgroup::entrance(&entry.found)?;
+    let into = cgroup.as_ref().map(OwnedFd::as_fd);
     // SAFETY: the child allocates nothing: it runs joiner alone.
-    match unsafe { clone::fork(CloneFlags::empty(), libc::SIGCHLD) }.map_err(failed)? {
+    let fork = unsafe { clone::fork_into(into, CloneFlags::empty(), libc::SIGCHLD) };
+    match fork
+        .map_err(|errno| into.map_or_else(|| failed(errno), |_| cgroup::not_entered(errno)))?
+    {
         Fork::Child => {
             drop(ours);
             if let Err((step, errno)) = joiner(entry, theirs.as_fd()) {
@@ -269,6 +282,7 @@ fn await_command(
                 let step = STEPS.get(action).copied().unwrap_or(STEPS[0]);
                 return Err(match (step, errno) {
                     (_, Errno::ESRCH) => Error::new("enter the container", "it has ended"),
+                    (_, Errno::EAGAIN) if entry.found.cgroup => cgroup::not_entered(errno),
                     (step, errno) => {
                         Error::system(if action == 2 { Op::Join } else { Op::Other }, step, errno)
                     }

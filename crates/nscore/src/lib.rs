@@ -28,6 +28,7 @@
 
 mod action;
 mod caller;
+mod cgroup;
 mod child;
 mod console;
 mod error;
@@ -39,6 +40,7 @@ mod idmap;
 mod init;
 mod join;
 mod launch;
+mod limits;
 mod message;
 mod mounts;
 mod namespaces;
@@ -55,16 +57,19 @@ mod stop;
 mod store;
 mod supervise;
 mod sys;
+mod systemd;
 mod target;
 mod tree;
 
 pub use caller::Caller;
+pub use cgroup::Scope;
 pub use error::{Error, Result};
 pub use host::Host;
 pub use idmap::{Extent, IdMap, MapSpec};
 pub use init::init_if_asked;
 pub use join::Join;
 pub use launch::run;
+pub use limits::{Cpus, Limits, Setting, Size};
 pub use mounts::{Mount, What};
 pub use plan::Plan;
 pub use pseudo::Pseudo;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::error::{Error, Result};
 use crate::idmap::MapSpec;
+use crate::limits::Limits;
 use crate::mounts::Mount;
 use crate::stop::StopSignal;
 
@@ -74,6 +75,8 @@ pub struct Spec {
     /// An open descriptor that gets init's process id and a newline once init
     /// runs, and is closed then. It belongs to nscore.
     pub ready_fd: Option<RawFd>,
+    /// What it may use of the machine.
+    pub limits: Limits,
     /// A /bin/sh command run inside the new namespaces, in the new root and
     /// before the host's files disappear.
     pub inside: Option<OsString>,
@@ -103,6 +106,7 @@ impl Spec {
             stop_signal: None,
             stop_timeout: Duration::from_secs(10),
             ready_fd: None,
+            limits: Limits::default(),
             inside: None,
             outside: None,
         }
@@ -125,6 +129,7 @@ impl Spec {
                 "the name is empty",
             ));
         }
+        self.limits.check()?;
         let id_zero = |spec: &MapSpec| match spec {
             MapSpec::Explicit(map) => map.has_inside(0),
             _ => true,

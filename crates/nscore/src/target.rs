@@ -30,6 +30,8 @@ pub(crate) struct Found {
     pub(crate) pidfd: OwnedFd,
     /// Its namespaces that are not ours.
     pub(crate) namespaces: CloneFlags,
+    /// It has a cgroup of its own.
+    pub(crate) cgroup: bool,
 }
 
 impl TryFrom<OsString> for Target {
@@ -83,13 +85,14 @@ impl Target {
             init,
             pidfd,
             namespaces,
+            cgroup: record.cgroup,
         })
     }
 }
 
 impl Found {
     /// The container of an init that is our own child.
-    pub(crate) fn of_child(init: &Process) -> Result<Found> {
+    pub(crate) fn of_child(init: &Process, cgroup: bool) -> Result<Found> {
         let what = "enter our own container";
         let pidfd = init
             .pidfd()
@@ -99,6 +102,7 @@ impl Found {
             init: init.pid(),
             pidfd,
             namespaces: differing(init.pid(), what)?,
+            cgroup,
         })
     }
 }
