@@ -1,5 +1,5 @@
 //! systemd as a container's init: how it is known, and what it expects of its
-//! surroundings, https://systemd.io/CONTAINER_INTERFACE/.
+//! surroundings, <https://systemd.io/CONTAINER_INTERFACE/>.
 
 use std::ffi::{OsStr, OsString};
 use std::fs;

@@ -2,7 +2,7 @@
 //! handed over to us, and how to be given a scope, by starting this program once
 //! again through systemd-run(1). That replaces itself by the program, so the
 //! process stays the same. See "Delegation" in systemd.resource-control(5) and
-//! https://systemd.io/CGROUP_DELEGATION/.
+//! <https://systemd.io/CGROUP_DELEGATION/>.
 
 use std::ffi::OsString;
 use std::fmt;
