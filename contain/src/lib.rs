@@ -9,8 +9,8 @@ use std::time::Duration;
 use clap::Parser;
 use clap::builder::{OsStringValueParser, TypedValueParser as _};
 use nscore::{
-    Assignment, Changes, Error, Host, Hostname, MapSpec, Mount, Name, Net, Plan, Spec, StopSignal,
-    UserSpec,
+    Assignment, Changes, Cpus, Error, Host, Hostname, Limits, MapSpec, Mount, Name, Net, Outcome,
+    Plan, Scope, Setting, Size, Spec, StopSignal, UserSpec,
 };
 
 /// Boot a root file system as a container
@@ -127,6 +127,26 @@ pub struct Args {
     #[arg(short = 'n', long, help_heading = NETWORK)]
     host_net: bool,
 
+    /// Limit memory to SIZE (bytes, or with K, M, G, T), without swap
+    #[arg(short, long, value_name = "SIZE", help_heading = LIMITS)]
+    memory: Option<Size>,
+
+    /// Allow this much swap, apart from memory; max for all there is
+    #[arg(long, value_name = "SIZE", help_heading = LIMITS)]
+    swap: Option<Size>,
+
+    /// Limit the number of processes and threads
+    #[arg(long, value_name = "N", help_heading = LIMITS)]
+    pids: Option<u32>,
+
+    /// Limit processor time to that of N processors, like 0.5 or 2
+    #[arg(long, value_name = "N", help_heading = LIMITS)]
+    cpus: Option<Cpus>,
+
+    /// Set the cgroup's file KEY, like cpu.weight or io.max; repeatable
+    #[arg(long, value_name = "KEY=VALUE", help_heading = LIMITS)]
+    cgroup: Vec<Setting>,
+
     /// Run CMD by /bin/sh inside, in the new root, before init
     #[arg(short, long, value_name = "CMD", help_heading = HELPERS)]
     inside: Option<OsString>,
@@ -156,6 +176,7 @@ const ROOT: &str = "Root file system";
 const IDENTITY: &str = "Identity and environment";
 const LIFE: &str = "Console and life";
 const NETWORK: &str = "Network";
+const LIMITS: &str = "Limits";
 const HELPERS: &str = "Helpers";
 
 impl Args {
@@ -194,6 +215,13 @@ impl Args {
             stop_signal: self.stop_signal,
             stop_timeout: Duration::from_secs(self.stop_timeout.into()),
             ready_fd: self.ready_fd,
+            limits: Limits {
+                memory: self.memory,
+                swap: self.swap,
+                pids: self.pids,
+                cpus: self.cpus,
+                settings: self.cgroup,
+            },
             inside: self.inside,
             outside: self.outside,
             ..Spec::new(root)
@@ -213,13 +241,21 @@ pub fn run(args: Args) -> anyhow::Result<u8> {
     let explain = args.explain;
     let mut spec = args.into_spec()?;
     spec.mounts.extend(mounts);
-    let plan = Plan::new(&spec, &Host::probe()?)?;
+    let host = Host::probe()?;
     if explain {
-        cli::print(&plan)?;
+        cli::print(&Plan::new(&spec, &host)?)?;
         return Ok(0);
     }
+    if let Some(scope) = Scope::due(&spec)? {
+        return Err(scope.enter().into());
+    }
+    let plan = Plan::new(&spec, &host)?;
     for warning in &plan.warnings {
         eprintln!("contain: {warning}");
     }
-    Ok(nscore::run(&plan)?.status())
+    let outcome = nscore::run(&plan)?;
+    if matches!(outcome, Outcome::OutOfMemory(_)) {
+        eprintln!("contain: the container met its memory limit");
+    }
+    Ok(outcome.status())
 }

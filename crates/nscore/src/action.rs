@@ -141,6 +141,11 @@ pub(crate) enum Action {
         at: At,
         kind: BindKind,
     },
+    /// Make a file of one line, and directories for it, in a mount of ours.
+    WriteFile {
+        path: &'static CStr,
+        text: &'static CStr,
+    },
     /// Make a symbolic link.
     Link { at: At, target: &'static CStr },
     /// Make a mounted place read-only.
@@ -252,6 +257,13 @@ impl fmt::Display for Action {
                 write!(f, "bind {} on {at}", name(source))?;
                 if f.alternate() && *kind == BindKind::ReadOnlyTree {
                     f.write_str(" read-only")?;
+                }
+                Ok(())
+            }
+            Action::WriteFile { path, text } => {
+                write!(f, "write /{}", name(path))?;
+                if f.alternate() {
+                    write!(f, ": {}", name(text))?;
                 }
                 Ok(())
             }

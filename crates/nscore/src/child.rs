@@ -202,6 +202,12 @@ impl<'a> Child<'a> {
                     mount::set_read_only(dir, at.1)?;
                 }
             }
+            Action::WriteFile { path, text } => {
+                let root = self.place(Place::Root)?;
+                // It is memory of ours, so there is nothing to take back.
+                path::make_point(root, path, None, |_| ())?;
+                path::write_file(root, path, text.to_bytes())?;
+            }
             Action::Link { at, target } => unistd::symlinkat(*target, self.place(at.0)?, at.1)?,
             Action::ReadOnly(place) => mount::set_read_only(self.place(*place)?, c"")?,
             Action::MakeConsole(look) => self.make_console(look)?,

@@ -33,6 +33,8 @@ pub struct Container {
     pub uptime: Duration,
     /// The command that is its init.
     pub command: Vec<OsString>,
+    /// It has a cgroup of its own.
+    pub(crate) cgroup: bool,
 }
 
 impl Container {
@@ -74,6 +76,7 @@ fn running(
                 net: record.net,
                 uptime: Duration::from_secs(uptime),
                 command: record.command,
+                cgroup: record.cgroup,
             })
         })
         .collect();

@@ -1,59 +1,110 @@
 //! The guard: a second process that outlives a supervisor killed in any way
-//! just long enough to kill init. The kernel's own parent-death signal is not
-//! enough, because an init can clear it and a change of ids does.
+//! just long enough to kill init and to remove its cgroup. The kernel's own
+//! parent-death signal is not enough, because an init can clear it and a change
+//! of ids does.
 
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::CloneFlags;
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 use nix::unistd;
 
+use crate::cgroup::Traces;
 use crate::child::NAME;
 use crate::error::{Error, Result};
 use crate::store::Lock;
 use crate::sys::clone::{self, Fork};
-use crate::sys::process;
+use crate::sys::{process, socket};
 
-/// A guard at work; dropping it ends it, because then we are here ourselves.
+/// A guard at work; dropping it lets it do its work and end.
 pub(crate) struct Guard {
     pid: libc::pid_t,
-    pidfd: OwnedFd,
-    /// The guard reads the other end: its end of file is our end.
-    _life: OwnedFd,
+    /// Its other end is the guard's: end of file there is our end.
+    life: Option<OwnedFd>,
 }
 
 impl Guard {
-    /// Forks the guard of the process behind `target`. It shares `lock`, so that
-    /// nobody else gets what is locked while that process still ends.
+    /// Forks a guard that kills the process behind `init` at our end, and shares
+    /// `lock`, so that nobody else gets what is locked while that one ends.
     ///
     /// # Errors
-    /// When no process or pipe can be made.
+    /// When no process or socket can be made.
+    pub(crate) fn of(init: BorrowedFd, lock: Option<&Lock>) -> Result<Guard> {
+        let guard = Guard::new(lock, None)?;
+        guard.watch(init, None)?;
+        Ok(guard)
+    }
+
+    /// Forks a guard that removes these traces at our end. It shares `lock`, so
+    /// that nobody else gets what is locked while that goes on.
+    ///
+    /// # Errors
+    /// When no process or socket can be made.
     #[allow(unsafe_code)]
-    pub(crate) fn new(target: BorrowedFd, lock: Option<&Lock>) -> Result<Guard> {
-        let failed = |errno| Error::errno("start the guard process", errno);
-        let (life, ours) = unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC).map_err(failed)?;
+    pub(crate) fn new(lock: Option<&Lock>, traces: Option<&Traces>) -> Result<Guard> {
+        let (ours, theirs) = socketpair(
+            AddressFamily::Unix,
+            SockType::SeqPacket,
+            None,
+            SockFlag::SOCK_CLOEXEC,
+        )
+        .map_err(failed)?;
         // Renamed before it exists, so that nobody ever takes it for us.
         let _renamed = process::Renamed::to(NAME);
-        // SAFETY: the child calls nothing that allocates or locks.
+        // SAFETY: starting a container is for processes of one thread alone, so
+        // there is no lock that another thread could hold.
         match unsafe { clone::fork(CloneFlags::empty(), 0) }.map_err(failed)? {
-            Fork::Child => watch(life.as_fd(), target, lock.map_or(target, Lock::fd)),
-            Fork::Parent { pid, pidfd } => Ok(Guard {
+            Fork::Child => watch(theirs.as_fd(), lock.map(Lock::fd), traces),
+            Fork::Parent { pid, .. } => Ok(Guard {
                 pid,
-                pidfd,
-                _life: ours,
+                life: Some(ours),
             }),
         }
     }
+
+    pub(crate) fn pid(&self) -> libc::pid_t {
+        self.pid
+    }
+
+    /// From now on it kills the process behind `init` at our end; `users` is
+    /// that one's user namespace.
+    pub(crate) fn watch(&self, init: BorrowedFd, users: Option<BorrowedFd>) -> Result<()> {
+        let Some(life) = &self.life else {
+            return Ok(());
+        };
+        let fds: Vec<BorrowedFd> = [Some(init), users].into_iter().flatten().collect();
+        socket::send(life.as_fd(), &[0], &fds).map_err(failed)
+    }
+
+    /// Lets it do its work, and says whether it has: somebody may have killed it.
+    pub(crate) fn finish(mut self) -> bool {
+        self.end() == Some(0)
+    }
+
+    fn end(&mut self) -> Option<libc::c_int> {
+        self.life.take()?;
+        // It is our child, and all that it waits for has ended or ends now.
+        process::wait(self.pid).ok()
+    }
 }
 
-/// The guard's whole life: until `life` or the process behind `target` ends. These
-/// descriptors are all it keeps, so that no pipe of the caller's stays open for its
-/// sake.
-pub(crate) fn watch(life: BorrowedFd, target: BorrowedFd, lock: BorrowedFd) -> ! {
-    // A signal to the supervisor's process group is not for us.
+fn failed(errno: nix::errno::Errno) -> Error {
+    Error::errno("start the guard process", errno)
+}
+
+/// The rest of the life of a process that has made a command, as its guard. Of its
+/// descriptors it keeps these.
+pub(crate) fn keep(life: BorrowedFd, command: BorrowedFd) -> ! {
     let _ = unistd::setsid();
-    process::close_all_but([life, target, lock].map(|fd| fd.as_raw_fd()));
+    process::close_all_but([life, command].map(|fd| fd.as_raw_fd()));
     process::forget_deep_stack();
+    hold(life, command);
+    process::exit(0)
+}
+
+/// Until `life` or the process behind `target` ends; then both have.
+fn hold(life: BorrowedFd, target: BorrowedFd) {
     let end = PollFd::new(target, PollFlags::POLLIN);
     // All signals are blocked, so nothing interrupts this.
     let _ = poll(
@@ -63,13 +114,42 @@ pub(crate) fn watch(life: BorrowedFd, target: BorrowedFd, lock: BorrowedFd) -> !
     // Either it is dead already or it dies now; there is nobody to tell.
     let _ = process::kill(target);
     let _ = poll(&mut [end], PollTimeout::NONE);
+}
+
+/// The guard's whole life. These descriptors are all it keeps, so that no pipe of
+/// the caller's stays open for its sake.
+fn watch(life: BorrowedFd, lock: Option<BorrowedFd>, traces: Option<&Traces>) -> ! {
+    // A signal to the supervisor's process group is not for us.
+    let _ = unistd::setsid();
+    let kept = [Some(life), lock, traces.map(Traces::fd)];
+    process::close_all_but(kept.map(|fd| fd.unwrap_or(life).as_raw_fd()));
+    let [init, users] = receive(life);
+    process::forget_deep_stack();
+    if let Some(init) = init {
+        hold(life, init.as_fd());
+    }
+    if let Some(traces) = traces {
+        // At the end of init the supervisor still looks at them.
+        let _ = poll(
+            &mut [PollFd::new(life, PollFlags::POLLIN)],
+            PollTimeout::NONE,
+        );
+        traces.clear(users.as_ref().map(OwnedFd::as_fd));
+    }
     process::exit(0)
+}
+
+/// What there is to watch; nothing, when our maker ended before it said so.
+fn receive(life: BorrowedFd) -> [Option<OwnedFd>; 2] {
+    let Ok(received) = socket::receive(life, &mut [0]) else {
+        return [None, None];
+    };
+    let [init, users, ..] = received.fds;
+    [init, users]
 }
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        // It cannot refuse, and it is our child.
-        let _ = process::kill(self.pidfd.as_fd());
-        let _ = process::wait(self.pid);
+        self.end();
     }
 }

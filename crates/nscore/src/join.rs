@@ -9,6 +9,7 @@ use std::time::Duration;
 use nix::errno::Errno;
 
 use crate::caller;
+use crate::cgroup;
 use crate::console::Console;
 use crate::environ::{self, Assignment, Variables};
 use crate::error::{Error, Result};
@@ -86,6 +87,10 @@ impl Join {
     /// Runs the command to its end. Single-threaded callers only; blocks all
     /// signals meanwhile and passes them to the command.
     ///
+    /// Where systemd has to let us into the container's cgroup, this program is
+    /// started again with its own arguments, which are to make the same request:
+    /// see [`Scope::enter`](crate::Scope::enter).
+    ///
     /// # Errors
     /// Whatever keeps the command from running inside. It never runs outside.
     pub fn run(&self) -> Result<Outcome> {
@@ -94,6 +99,9 @@ impl Join {
         let program = self.program()?;
         let terminals = Terminals::probe();
         let found = self.target.find()?;
+        if let Some(scope) = cgroup::scope_to_enter(&found)? {
+            return Err(scope.enter());
+        }
         let fresh = self.console && terminals.any();
         Entry {
             drop_groups: setgroups_allowed(found.init)?,
@@ -158,11 +166,11 @@ fn may_drop_groups() -> Result<bool> {
 
 /// Runs a command in the container of our own child `init`, without a terminal
 /// and in init's kind of environment.
-pub(crate) fn run_inside(init: &Process, command: &[OsString]) -> Result<u8> {
+pub(crate) fn run_inside(init: &Process, cgroup: bool, command: &[OsString]) -> Result<u8> {
     let environment = plan::own_environment();
     let entry = Entry {
         drop_groups: setgroups_allowed(init.pid())?,
-        found: Found::of_child(init)?,
+        found: Found::of_child(init, cgroup)?,
         program: Program::new(command, &environment, exec::path(&environment))?,
         drop_own_groups: may_drop_groups()?,
         terminals: [false; 3],
@@ -233,6 +241,9 @@ impl Entry {
         let ending = [Errno::ESRCH, Errno::ENOMEM].contains(&errno);
         if ending && self.found.ends_within(Duration::from_secs(1)) {
             return ended();
+        }
+        if errno == Errno::EAGAIN && self.found.cgroup {
+            return cgroup::not_entered(errno);
         }
         let op = match step == Step::EnterNamespaces as usize {
             true => Op::Join,

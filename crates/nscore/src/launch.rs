@@ -11,6 +11,7 @@ use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 use nix::sys::stat::Mode;
 use nix::unistd;
 
+use crate::cgroup::Leaf;
 use crate::child;
 use crate::console::Console;
 use crate::error::{Error, Result, quoted};
@@ -53,16 +54,32 @@ pub fn run(plan: &Plan) -> Result<Outcome> {
 }
 
 fn boot(plan: &Plan, signals: &Signals, lock: Option<&Lock>) -> Result<Outcome> {
-    let (first, socket) = clone_first(plan)?;
+    let leaf = plan.leaf.as_ref().map(|plan| Leaf::make(plan, lock));
+    let leaf = leaf.transpose()?;
+    let ended = live(plan, signals, lock, leaf.as_ref());
+    match leaf {
+        Some(leaf) if leaf.out_of_memory() => supervise::out_of_memory(ended),
+        _ => ended,
+    }
+}
+
+/// One life of a container, from its first clone to its end.
+fn live(
+    plan: &Plan,
+    signals: &Signals,
+    lock: Option<&Lock>,
+    leaf: Option<&Leaf>,
+) -> Result<Outcome> {
+    let (first, socket) = clone_first(plan, leaf)?;
     // From here on every early return kills init, and our own death ends a
     // child that is still ours: it waits for us, and for our death signal.
     plan.maps.write(first.pid())?;
     let (init, console, held) = match plan.mounter {
-        None => start(plan, first, socket, signals, lock)?,
+        None => start(plan, first, socket, signals, lock, leaf)?,
         Some(_) => {
             let mounter = first;
             let init = make_init(plan, &mounter, &socket, signals)?;
-            start(plan, init, socket, signals, lock).inspect_err(|_| {
+            start(plan, init, socket, signals, lock, leaf).inspect_err(|_| {
                 // It removes what it has made in the root file system.
                 let _ = mounter.wait();
             })?
@@ -73,8 +90,8 @@ fn boot(plan: &Plan, signals: &Signals, lock: Option<&Lock>) -> Result<Outcome> 
     Ok(outcome)
 }
 
-/// What lasts as long as init.
-type Held = (Guard, Option<OwnedFd>);
+/// What lasts as long as init: a guard, unless its cgroup has one, and a record.
+type Held = (Option<Guard>, Option<OwnedFd>);
 
 /// Everything from the moment that there is a process to become init.
 fn start(
@@ -83,6 +100,7 @@ fn start(
     socket: OwnedFd,
     signals: &Signals,
     lock: Option<&Lock>,
+    leaf: Option<&Leaf>,
 ) -> Result<(Process, Option<Console>, Held)> {
     if let Some(text) = &plan.outside {
         outside::run(text, &init, plan.namespaces, signals)?;
@@ -94,7 +112,10 @@ fn start(
     say_go(plan, &init, &socket, trees)?;
     // While the child works. Once it is somebody else's program, the guard
     // alone holds it to our life.
-    let guard = Guard::new(init.pidfd(), lock)?;
+    let guard = match leaf {
+        Some(leaf) => leaf.watch(&init).map(|()| None)?,
+        None => Some(Guard::of(init.pidfd(), lock)?),
+    };
     // Whatever init does happens after its container can be found.
     let record = Record::publish(plan, init.pid())?;
     say_go(plan, &init, &socket, Vec::new())?;
@@ -138,7 +159,7 @@ fn say_go(plan: &Plan, child: &Process, socket: &OwnedFd, trees: Vec<OwnedFd>) -
     let trees: Vec<_> = trees.iter().map(OwnedFd::as_fd).collect();
     match go.send(socket.as_fd(), &trees) {
         // A child that has ended has said why, and is listened to next.
-        Ok(()) | Err(Errno::EPIPE) => Ok(()),
+        Ok(()) | Err(Errno::EPIPE | Errno::ECONNRESET) => Ok(()),
         Err(errno) => Err(Error::errno("start init", errno)),
     }
 }
@@ -156,7 +177,7 @@ fn tell_ready(plan: &Plan, init: libc::pid_t) -> Result<()> {
 /// working directory: a descriptor opened here would be of our mount namespace
 /// and of no use in the child's.
 #[allow(unsafe_code)]
-fn clone_first(plan: &Plan) -> Result<(Process, OwnedFd)> {
+fn clone_first(plan: &Plan, leaf: Option<&Leaf>) -> Result<(Process, OwnedFd)> {
     let failed = |what: &str, errno| Error::errno(what, errno);
     let (ours, theirs) = socketpair(
         AddressFamily::Unix,
@@ -170,7 +191,7 @@ fn clone_first(plan: &Plan) -> Result<(Process, OwnedFd)> {
     let room = child::room_for(&plan.actions);
     let namespaces = plan.mounter.unwrap_or(plan.namespaces);
     // SAFETY: the child allocates nothing: it runs child::run alone.
-    let fork = unsafe { clone::fork(namespaces, libc::SIGCHLD) };
+    let fork = unsafe { clone::fork_into(leaf.map(Leaf::fd), namespaces, libc::SIGCHLD) };
     match fork {
         Ok(Fork::Child) => {
             drop(ours);

@@ -28,6 +28,7 @@
 
 mod action;
 mod caller;
+mod cgroup;
 mod child;
 mod console;
 mod containers;
@@ -41,6 +42,7 @@ mod idmap;
 mod init;
 mod join;
 mod launch;
+mod limits;
 pub mod list;
 mod message;
 mod mounts;
@@ -60,11 +62,13 @@ mod stop;
 mod store;
 mod supervise;
 mod sys;
+mod systemd;
 mod target;
 mod tree;
 mod user;
 
 pub use caller::Caller;
+pub use cgroup::Scope;
 pub use containers::Container;
 pub use environ::Assignment;
 pub use error::{Error, Result};
@@ -73,6 +77,7 @@ pub use idmap::{Extent, IdMap, MapSpec};
 pub use init::init_if_asked;
 pub use join::Join;
 pub use launch::run;
+pub use limits::{Cpus, Limits, Setting, Size};
 pub use mounts::{Mount, What};
 pub use name::{Hostname, Name};
 pub use plan::Plan;

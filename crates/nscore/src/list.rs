@@ -157,6 +157,7 @@ mod tests {
             root: root.into(),
             net: Net::Private,
             uptime: Duration::from_secs(65),
+            cgroup: false,
             command: vec!["/bin/sh".into(), "-c".into(), "echo \x1b[31m\n".into()],
         }
     }

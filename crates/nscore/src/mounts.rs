@@ -82,7 +82,7 @@ impl Mount {
         }
     }
 
-    /// Reads SRC[:DST][:ro]. A backslash takes the meaning from a colon or
+    /// Reads `SRC[:DST][:ro]`. A backslash takes the meaning from a colon or
     /// backslash behind it.
     ///
     /// # Errors
@@ -114,7 +114,7 @@ impl Mount {
         Ok(Mount { read_only, ..mount })
     }
 
-    /// Reads DST[:size=SIZE], a memory file system.
+    /// Reads `DST[:size=SIZE]`, a memory file system.
     ///
     /// # Errors
     /// A usage error that says what is wrong with the text.

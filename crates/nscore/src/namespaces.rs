@@ -1,8 +1,13 @@
 //! The kinds of namespaces, in one table: namespaces(7).
 
 use std::fmt;
+use std::os::fd::OwnedFd;
 
+use nix::fcntl::{self, OFlag};
 use nix::sched::CloneFlags;
+use nix::sys::stat::Mode;
+
+use crate::error::{Error, Result};
 
 /// A kind of namespace.
 pub(crate) struct Kind {
@@ -62,6 +67,15 @@ pub(crate) const ALL: [Kind; 8] = [
         name: "time",
     },
 ];
+
+/// A namespace of a process, by the name of its file: it lasts as long as the
+/// descriptor.
+pub(crate) fn open(pid: libc::pid_t, file: &str) -> Result<OwnedFd> {
+    let path = format!("/proc/{pid}/ns/{file}");
+    let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC;
+    fcntl::open(path.as_str(), flags, Mode::empty())
+        .map_err(|errno| Error::errno(format!("open {path}"), errno))
+}
 
 /// A set of kinds, shown by their English names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -13,6 +13,7 @@ use nix::sched::CloneFlags;
 
 use crate::action::{Action, Nested};
 use crate::caller::Caller;
+use crate::cgroup::{self, LeafPlan, Scope};
 use crate::environ::{self, Variables};
 use crate::error::{Error, Result, quoted};
 use crate::exec::{self, Program, c_string};
@@ -28,6 +29,7 @@ use crate::spec::{Net, Spec};
 use crate::stop::StopSignal;
 use crate::store::Store;
 use crate::sys::process;
+use crate::systemd;
 use crate::tree::Tree;
 use crate::user;
 
@@ -50,6 +52,8 @@ pub struct Plan {
     pub(crate) mounter: Option<CloneFlags>,
     /// The caller's groups are what opens a device.
     pub(crate) keep_groups: bool,
+    /// A cgroup of its own, if one is due.
+    pub(crate) leaf: Option<LeafPlan>,
     pub(crate) actions: Vec<Action>,
     pub(crate) outside: Option<OsString>,
     /// Which standard streams are the console's, None without a console.
@@ -69,6 +73,8 @@ pub(crate) struct Life {
     pub(crate) reboot: bool,
     pub(crate) stop_signal: Option<StopSignal>,
     pub(crate) stop_timeout: Duration,
+    /// It has a cgroup of its own.
+    pub(crate) cgroup: bool,
     /// Told once that init runs.
     pub(crate) ready: RefCell<Option<OwnedFd>>,
 }
@@ -82,12 +88,23 @@ impl Plan {
         spec.check()?;
         let root = find_root(&spec.root)?;
         let maps = Maps::new(&spec.uid_map, &spec.gid_map, &host.caller)?;
+        let systemd = systemd::is_init(spec, &command(spec));
+        let leaf = LeafPlan::new(spec, systemd, &maps)?;
+        let mut around = Surroundings {
+            systemd,
+            run: systemd && !systemd::has_run(spec),
+            leaf: leaf.is_some(),
+            console: None,
+        };
+        let with_run = around.run.then(|| systemd::with_run(spec));
+        let spec = with_run.as_ref().unwrap_or(spec);
         let mut trees = Vec::new();
         let mut mounts = Mounts::new(spec, &root, host, &mut trees)?;
         let mut shown = overlay::Root::new(spec, &root, host, &maps, trees)?;
         // The console is a part of our own /dev.
         let own = spec.console && !mounts.replaces("/dev");
         let console = own.then_some(host.terminals.streams);
+        around.console = console;
         let mounter = CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS;
         let mut namespaces = mounter
             | CloneFlags::CLONE_NEWPID
@@ -110,7 +127,8 @@ impl Plan {
         Ok(Plan {
             warnings: warnings(spec, host, &shown),
             mounter: nested.is_some().then_some(mounter),
-            actions: actions(spec, host, &maps, &mut shown, &mut mounts, nested, console)?,
+            actions: actions(spec, host, &maps, &mut shown, &mut mounts, nested, around)?,
+            leaf,
             keep_groups: mounts::need_groups(&spec.devices, &maps),
             store: shown.store,
             trees: shown.trees,
@@ -119,7 +137,7 @@ impl Plan {
             namespaces,
             outside: spec.outside.clone(),
             console,
-            life: Life::new(spec)?,
+            life: Life::new(spec, around.leaf)?,
             name: spec.name.clone(),
             command: command(spec),
             net: spec.net,
@@ -128,8 +146,8 @@ impl Plan {
 }
 
 impl Life {
-    fn new(spec: &Spec) -> Result<Life> {
-        let program = || program(spec);
+    fn new(spec: &Spec, cgroup: bool) -> Result<Life> {
+        let program = || program(spec, Vec::new());
         let ready = |fd| {
             process::take_inherited(fd).map_err(|_| {
                 Error::usage(format!("use {fd} as ready descriptor"), "it is not open")
@@ -140,9 +158,35 @@ impl Life {
             reboot: spec.reboot,
             stop_signal: spec.stop_signal,
             stop_timeout: spec.stop_timeout,
+            cgroup,
             ready: RefCell::new(spec.ready_fd.map(ready).transpose()?),
         })
     }
+}
+
+impl Scope {
+    /// The scope in which this program has to be started once again before
+    /// [`Plan::new`] and [`run`](crate::run), if systemd owns the cgroup that a
+    /// container asked for would need: see [`Scope::enter`].
+    ///
+    /// # Errors
+    /// What cannot be had here.
+    pub fn due(spec: &Spec) -> Result<Option<Scope>> {
+        spec.check()?;
+        cgroup::scope_due(spec, systemd::is_init(spec, &command(spec)))
+    }
+}
+
+/// What surrounds init.
+#[derive(Clone, Copy)]
+struct Surroundings {
+    systemd: bool,
+    /// A /run of our own making.
+    run: bool,
+    /// A cgroup of its own.
+    leaf: bool,
+    /// The streams that are a console's.
+    console: Option<[bool; 3]>,
 }
 
 /// The path of the root from the host's root, without links.
@@ -172,8 +216,9 @@ fn actions(
     root: &mut overlay::Root,
     mounts: &mut Mounts,
     nested: Option<Nested>,
-    console: Option<[bool; 3]>,
+    around: Surroundings,
 ) -> Result<Vec<Action>> {
+    let console = around.console;
     let mut actions = vec![Action::PrivateMounts];
     actions.append(&mut mounts.open);
     actions.append(&mut root.before);
@@ -193,6 +238,9 @@ fn actions(
     ]);
     actions.extend(hostname(spec)?.map(Action::SetHostname));
     actions.append(&mut root.actions);
+    if around.run {
+        actions.push(systemd::manager());
+    }
     if !mounts.replaces("/dev") {
         actions.extend(rootfs::dev(maps.group.map.has_inside(5)));
     }
@@ -206,13 +254,15 @@ fn actions(
     if !mounts.replaces("/proc") {
         actions.extend(rootfs::proc());
     }
-    // A cgroup that the container could write to is the caller's own: hidden.
-    let cgroup = host
-        .cgroup_owner
-        .is_some_and(|owner| !maps.user.map.has_outside(owner));
+    // A cgroup that the container could write to is its own, or else the
+    // caller's: hidden.
+    let cgroup = around.leaf
+        || host
+            .cgroup_owner
+            .is_some_and(|owner| !maps.user.map.has_outside(owner));
     match spec.net {
         _ if mounts.replaces("/sys") => {}
-        Net::Private => actions.extend(rootfs::sys(cgroup)),
+        Net::Private => actions.extend(rootfs::sys(cgroup, around.systemd)),
         Net::Host => actions.extend(rootfs::sys_of_host(host, cgroup)),
     }
     if spec.net == Net::Private {
@@ -227,16 +277,19 @@ fn actions(
     // What needs container root's rights comes before this.
     let steps = user::steps(spec.user.as_ref(), spec.workdir.as_deref())?;
     actions.extend(steps.into_iter().map(Action::User));
+    let more: Variables = around
+        .systemd
+        .then(systemd::environment)
+        .into_iter()
+        .flatten()
+        .collect();
     actions.push(if spec.init {
         // This very program, as the container's /proc shows it.
         let arguments = init::arguments(&command(spec), console.is_some());
-        Action::ExecInit(Program::at(
-            c"/proc/self/exe",
-            &arguments,
-            &environment(spec),
-        )?)
+        let environment = environment(spec, more);
+        Action::ExecInit(Program::at(c"/proc/self/exe", &arguments, &environment)?)
     } else {
-        Action::Exec(program(spec)?)
+        Action::Exec(program(spec, more)?)
     });
     Ok(actions)
 }
@@ -249,13 +302,15 @@ fn command(spec: &Spec) -> Vec<OsString> {
     }
 }
 
-fn program(spec: &Spec) -> Result<Program> {
-    let environment = environment(spec);
+fn program(spec: &Spec, more: Variables) -> Result<Program> {
+    let environment = environment(spec, more);
     Program::new(&command(spec), &environment, exec::path(&environment))
 }
 
-fn environment(spec: &Spec) -> Variables {
-    environ::of(own_environment(), &spec.environment, spec.user.as_ref())
+fn environment(spec: &Spec, more: Variables) -> Variables {
+    let mut base = own_environment();
+    base.extend(more);
+    environ::of(base, &spec.environment, spec.user.as_ref())
 }
 
 /// The host name: as asked for, else the container's name, else the host's.
@@ -298,6 +353,9 @@ impl fmt::Display for Plan {
             writeln!(f, "{store}")?;
         }
         writeln!(f, "enter root file system {}", quoted(&self.root))?;
+        if let Some(leaf) = &self.leaf {
+            writeln!(f, "{leaf}")?;
+        }
         let (mut who, namespaces) = match self.mounter {
             Some(namespaces) => ("mounter", namespaces),
             None => ("init", self.namespaces),

@@ -47,6 +47,8 @@ pub(crate) struct Record {
     pub(crate) root: PathBuf,
     pub(crate) command: Vec<OsString>,
     pub(crate) net: Net,
+    /// It has a cgroup of its own, which whoever enters it enters as well.
+    pub(crate) cgroup: bool,
 }
 
 impl Record {
@@ -61,6 +63,7 @@ impl Record {
             root: plan.root.clone(),
             command: plan.command.clone(),
             net: plan.net,
+            cgroup: plan.leaf.is_some(),
         };
         let failed = |errno| Error::errno("publish the container's record", errno);
         let fd = match process::memfd(NAME) {
@@ -123,6 +126,7 @@ impl Record {
         }
         field("root", self.root.as_os_str().as_bytes());
         field("net", net.as_bytes());
+        field("cgroup", if self.cgroup { b"own" } else { b"caller's" });
         for argument in &self.command {
             field("argument", argument.as_bytes());
         }
@@ -147,6 +151,7 @@ impl Record {
             root: PathBuf::new(),
             command: Vec::new(),
             net: Net::Private,
+            cgroup: false,
         };
         for field in fields {
             let (name, value) = field?;
@@ -159,6 +164,7 @@ impl Record {
                 b"name" => record.name = Some(word()?.parse().ok()?),
                 b"root" => record.root = text().into(),
                 b"net" if value == b"host" => record.net = Net::Host,
+                b"cgroup" => record.cgroup = value == b"own",
                 b"argument" => record.command.push(text()),
                 _ => {}
             }
@@ -180,6 +186,7 @@ mod tests {
             root: "/tmp/a\nb=c".into(),
             command: vec!["/bin/sh".into(), "-c".into(), "".into(), "a=b".into()],
             net: Net::Host,
+            cgroup: true,
         };
         assert_eq!(Record::decode(&record.encode()), Some(record));
     }

@@ -162,11 +162,14 @@ pub(crate) fn proc() -> [Action; 2] {
     [Action::MakeDir(at), mount(&PROC, at, None)]
 }
 
-/// The /sys of a network namespace of our own. The cgroups below are those of
-/// our own cgroup namespace.
-pub(crate) fn sys(cgroup: bool) -> Vec<Action> {
+/// The /sys of a network namespace of our own, which its root may have to
+/// itself or not. The cgroups below are those of our own cgroup namespace.
+pub(crate) fn sys(cgroup: bool, read_only: bool) -> Vec<Action> {
     let at = At(Place::Root, c"sys");
     let mut actions = vec![Action::MakeDir(at), mount(&SYSFS, at, Some(Place::Sys))];
+    if read_only {
+        actions.push(Action::ReadOnly(Place::Sys));
+    }
     if cgroup {
         actions.push(comfort(&CGROUP, At(Place::Sys, c"fs/cgroup")));
     }

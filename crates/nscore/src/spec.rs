@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::environ::Assignment;
 use crate::error::{Error, Result};
 use crate::idmap::MapSpec;
+use crate::limits::Limits;
 use crate::mounts::Mount;
 use crate::name::{Hostname, Name};
 use crate::stop::StopSignal;
@@ -87,6 +88,8 @@ pub struct Spec {
     /// An open descriptor that gets init's process id and a newline once init
     /// runs, and is closed then. It belongs to nscore.
     pub ready_fd: Option<RawFd>,
+    /// What it may use of the machine.
+    pub limits: Limits,
     /// A /bin/sh command run inside the new namespaces, in the new root and
     /// before the host's files disappear.
     pub inside: Option<OsString>,
@@ -121,6 +124,7 @@ impl Spec {
             stop_signal: None,
             stop_timeout: Duration::from_secs(10),
             ready_fd: None,
+            limits: Limits::default(),
             inside: None,
             outside: None,
         }
@@ -143,6 +147,7 @@ impl Spec {
                 "the name is empty",
             ));
         }
+        self.limits.check()?;
         let id_zero = |spec: &MapSpec| match spec {
             MapSpec::Explicit(map) => map.has_inside(0),
             _ => true,

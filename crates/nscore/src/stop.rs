@@ -103,9 +103,10 @@ pub(crate) fn of(init: libc::pid_t) -> Option<Method> {
 }
 
 /// Starts the command in the container of `init`, with no input and no output.
-/// The process returned ends with status 0 when the command did.
+/// The process returned ends with status 0 when the command did. `cgroup` says
+/// that the container has one of its own.
 #[allow(unsafe_code)]
-pub(crate) fn start(command: &[&str], init: &Process) -> Result<Process> {
+pub(crate) fn start(command: &[&str], init: &Process, cgroup: bool) -> Result<Process> {
     let failed = |errno| Error::errno("stop the container", errno);
     let command: Vec<OsString> = command.iter().map(OsString::from).collect();
     // SAFETY: starting a container is for processes of one thread alone, so
@@ -115,7 +116,8 @@ pub(crate) fn start(command: &[&str], init: &Process) -> Result<Process> {
         Fork::Child => {
             process::rename(child::NAME);
             let silent = process::die_with_parent().is_ok() && silence().is_ok();
-            let ended = silent && join::run_inside(init, &command).is_ok_and(|status| status == 0);
+            let ended =
+                silent && join::run_inside(init, cgroup, &command).is_ok_and(|status| status == 0);
             process::exit(i32::from(!ended))
         }
         Fork::Parent { pid, pidfd } => Ok(Process::new(pid, pidfd)),

@@ -25,6 +25,9 @@ pub enum Outcome {
     Exited(u8),
     /// This signal killed it, or asked us to end it.
     Killed(i32),
+    /// The kernel killed a process of it, because all together met their limit
+    /// of memory; this is the exit status it then ended with.
+    OutOfMemory(u8),
     /// It called reboot(2) to restart.
     Reboot,
     /// It called reboot(2) to halt or power off.
@@ -37,7 +40,7 @@ impl Outcome {
     #[must_use]
     pub fn status(self) -> u8 {
         match self {
-            Outcome::Exited(status) => status,
+            Outcome::Exited(status) | Outcome::OutOfMemory(status) => status,
             Outcome::Killed(signal) => u8::try_from(128 + signal).unwrap_or(u8::MAX),
             Outcome::Reboot => 133,
             Outcome::Halt => 0,
@@ -253,10 +256,12 @@ impl Supervisor<'_> {
             // Known or said to be waited for: an init that takes its signals
             // by sigwait(3) shows no handler.
             Some(Method::Signal(signal)) => self.process.signal(signal),
-            Some(Method::Command(command)) => match stop::start(command, &self.process) {
-                Ok(stopper) => self.stopper = Some(stopper),
-                Err(_) => self.signal_or_kill(reason, signal),
-            },
+            Some(Method::Command(command)) => {
+                match stop::start(command, &self.process, life.cgroup) {
+                    Ok(stopper) => self.stopper = Some(stopper),
+                    Err(_) => self.signal_or_kill(reason, signal),
+                }
+            }
             None => self.signal_or_kill(reason, signal),
         }
     }
@@ -347,6 +352,21 @@ impl Supervisor<'_> {
             }
             _ => Outcome::Exited(1),
         }
+    }
+}
+
+/// The end, or the failed start, of a container that met its memory limit.
+pub(crate) fn out_of_memory(ended: Result<Outcome>) -> Result<Outcome> {
+    match ended {
+        // It goes on.
+        Ok(Outcome::Reboot) => Ok(Outcome::Reboot),
+        Ok(outcome) => Ok(Outcome::OutOfMemory(outcome.status())),
+        // The killed process was ours; that of a helper has a status to tell.
+        Err(error) if [1, 128 + 9].contains(&error.status()) => {
+            let reason = "the memory limit is too small for that";
+            Err(Error::new("start init", reason).with_status(128 + 9))
+        }
+        Err(error) => Err(error),
     }
 }
 

@@ -18,7 +18,6 @@ use crate::list;
 use crate::name::Name;
 use crate::process::Process;
 use crate::procfs::{self, Status};
-use crate::record::Record;
 use crate::sys::process;
 
 /// What a caller names as a container.
@@ -39,6 +38,8 @@ pub(crate) struct Found {
     pub(crate) pidfd: OwnedFd,
     /// Its namespaces that are not ours.
     pub(crate) namespaces: CloneFlags,
+    /// It has a cgroup of its own.
+    pub(crate) cgroup: bool,
 }
 
 /// What no container shares with who started it.
@@ -94,7 +95,7 @@ impl Target {
 /// The only one of them.
 fn one_of(found: Vec<Container>, what: String, none: &str) -> Result<Found> {
     match &found[..] {
-        [one] => Found::new(one.supervisor, one.init, &what),
+        [one] => Found::new(one.supervisor, one.init, one.cgroup, &what),
         [] => match &Container::all()[..] {
             [] => Err(Error::new(what, none).with_hint("no container of yours is running")),
             running => Err(Error::new(what, none).with_list(list::on_stderr(running))),
@@ -167,22 +168,22 @@ fn by_pid(pid: libc::pid_t) -> Result<Found> {
         Err(errno) => Err(Error::errno(&*what, errno)),
         Ok(record) => Ok(record),
     }?;
-    let (supervisor, init) = match (record, inside) {
+    let (supervisor, init, cgroup) = match (record, inside) {
         (Some(_), _) if !is_ours(at) => {
             return Err(Error::new(what, "it was started in another user namespace")
                 .with_hint("inject from there"));
         }
-        (Some(Record { init, .. }), _) => (at, init),
+        (Some(record), _) => (at, record.init, record.cgroup),
         (None, Some(inside)) => {
             let injected =
                 |it: &Container| procfs::share(&it.init.to_string(), &inside.to_string(), "pid");
             let found = Container::all().into_iter().find(injected);
             let found = found.ok_or_else(|| no_container(&what, pid))?;
-            (found.supervisor, found.init)
+            (found.supervisor, found.init, found.cgroup)
         }
         (None, None) => return Err(no_container(&what, pid)),
     };
-    let found = Found::new(supervisor, init, &what)?;
+    let found = Found::new(supervisor, init, cgroup, &what)?;
     if !alive(&named) {
         return Err(ended(&what));
     }
@@ -191,7 +192,7 @@ fn by_pid(pid: libc::pid_t) -> Result<Found> {
 
 impl Found {
     /// Takes hold of the container of this supervisor and init.
-    fn new(supervisor: libc::pid_t, init: libc::pid_t, what: &str) -> Result<Found> {
+    fn new(supervisor: libc::pid_t, init: libc::pid_t, cgroup: bool, what: &str) -> Result<Found> {
         let pidfd = process::pidfd_open(init).map_err(|_| ended(what))?;
         // The pidfd is open, so what /proc says now is of that very process.
         let is_init = Status::of(init)
@@ -209,6 +210,7 @@ impl Found {
             init,
             pidfd,
             namespaces,
+            cgroup,
         })
     }
 
@@ -219,7 +221,7 @@ impl Found {
     }
 
     /// The container of an init that is our own child.
-    pub(crate) fn of_child(init: &Process) -> Result<Found> {
+    pub(crate) fn of_child(init: &Process, cgroup: bool) -> Result<Found> {
         let what = "enter our own container";
         let pidfd = init
             .pidfd()
@@ -229,6 +231,7 @@ impl Found {
             init: init.pid(),
             pidfd,
             namespaces: procfs::differing(init.pid(), what)?,
+            cgroup,
         })
     }
 }

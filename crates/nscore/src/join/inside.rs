@@ -12,6 +12,7 @@ use nix::sys::stat::Mode;
 use nix::unistd;
 
 use super::Entry;
+use crate::cgroup;
 use crate::child::NAME;
 use crate::error::{Error, Result};
 use crate::guard;
@@ -95,8 +96,12 @@ pub(super) fn start(entry: &Entry) -> Result<Joiner> {
     )
     .map_err(failed)?;
     let (life, our_life) = unistd::pipe2(OFlag::O_CLOEXEC).map_err(failed)?;
+    let cgroup = cgroup::entrance(&entry.found)?;
+    let into = cgroup.as_ref().map(OwnedFd::as_fd);
     // SAFETY: the child allocates nothing: it runs joiner alone.
-    match unsafe { clone::fork(CloneFlags::empty(), 0) }.map_err(failed)? {
+    let fork = unsafe { clone::fork_into(into, CloneFlags::empty(), 0) };
+    let failed = |errno| into.map_or_else(|| failed(errno), |_| cgroup::not_entered(errno));
+    match fork.map_err(failed)? {
         Fork::Child => {
             drop(ours);
             if let Err(failed) = joiner(entry, theirs.as_fd(), life.as_fd()) {
@@ -171,7 +176,7 @@ fn joiner(entry: &Entry, socket: BorrowedFd, life: BorrowedFd) -> std::result::R
                 // Nobody knows of it.
                 let _ = process::kill(pidfd.as_fd());
             }
-            guard::watch(life, pidfd.as_fd(), life)
+            guard::keep(life, pidfd.as_fd())
         }
     }
 }

@@ -65,6 +65,7 @@ mod tests {
             root: "/a\"b\\c\u{9b}\u{7f}\n".into(),
             net: Net::Host,
             uptime: Duration::from_millis(1900),
+            cgroup: false,
             command: vec!["é".into(), "".into()],
         };
         assert_eq!(json(&[]), "[]\n");

@@ -1,12 +1,14 @@
 //! clone3(2), and clone(2) where it is missing, as fork with flags: the child
 //! continues in a copy of our memory.
 
-use std::os::fd::{FromRawFd as _, OwnedFd};
+use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
 
 use nix::errno::Errno;
+use nix::fcntl::OFlag;
 use nix::sched::CloneFlags;
+use nix::unistd;
 
-use super::Sys;
+use super::{Sys, cgroup};
 
 /// Which of the two returns of a fork this is.
 pub(crate) enum Fork {
@@ -22,6 +24,20 @@ pub(crate) enum Fork {
 /// The caller must be single-threaded, or the child must call nothing but
 /// async-signal-safe functions until it execs or exits (fork(2), "NOTES").
 pub(crate) unsafe fn fork(flags: CloneFlags, signal: libc::c_int) -> Sys<Fork> {
+    // SAFETY: the caller's own promise.
+    unsafe { fork_into(None, flags, signal) }
+}
+
+/// The same, into this directory of cgroup v2 where one is given: the child is
+/// never anywhere else, or is not made.
+///
+/// # Safety
+/// That of [`fork`].
+pub(crate) unsafe fn fork_into(
+    cgroup: Option<BorrowedFd>,
+    flags: CloneFlags,
+    signal: libc::c_int,
+) -> Sys<Fork> {
     let mut pidfd: libc::c_int = -1;
     let flags = flags.bits() | libc::CLONE_PIDFD;
     // SAFETY: an all-zero clone_args asks for nothing.
@@ -29,6 +45,11 @@ pub(crate) unsafe fn fork(flags: CloneFlags, signal: libc::c_int) -> Sys<Fork> {
     args.flags = u64::from(flags.cast_unsigned());
     args.pidfd = std::ptr::from_mut(&mut pidfd).addr() as u64;
     args.exit_signal = u64::from(signal.cast_unsigned());
+    if let Some(cgroup) = cgroup {
+        args.flags |= INTO_CGROUP;
+        // A descriptor in use is never negative.
+        args.cgroup = u64::from(cgroup.as_raw_fd().cast_unsigned());
+    }
     // SAFETY: args is a clone_args of the size given and outlives the call; a
     // null stack without CLONE_VM makes the child continue on its copy of ours.
     let mut result = unsafe {
@@ -38,7 +59,13 @@ pub(crate) unsafe fn fork(flags: CloneFlags, signal: libc::c_int) -> Sys<Fork> {
             size_of::<libc::clone_args>(),
         )
     };
-    if result < 0 && Errno::last() == Errno::ENOSYS {
+    let old = result < 0 && Errno::last() == Errno::ENOSYS;
+    let gate = match cgroup {
+        // Opened here: whoever opens it is who has to have the right.
+        Some(cgroup) if old => Some((cgroup::door(cgroup)?, unistd::pipe2(OFlag::O_CLOEXEC)?)),
+        _ => None,
+    };
+    if old {
         let flags = libc::c_long::from(flags | signal);
         // SAFETY: as above; clone's pidfd goes where its parent_tid would.
         // Order of the last arguments differs between architectures, but they
@@ -46,13 +73,56 @@ pub(crate) unsafe fn fork(flags: CloneFlags, signal: libc::c_int) -> Sys<Fork> {
         result = unsafe { libc::syscall(libc::SYS_clone, flags, 0, &raw mut pidfd, 0, 0) };
     }
     match super::cvt(result)? {
-        0 => Ok(Fork::Child),
+        0 => {
+            if let Some((door, (_, told))) = gate {
+                enter_or_exit(&door, &told);
+            }
+            Ok(Fork::Child)
+        }
         pid => {
             // SAFETY: with CLONE_PIDFD the kernel stored a new descriptor of
             // ours there, close-on-exec.
             let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
             let pid = libc::pid_t::try_from(pid).map_err(|_| Errno::ERANGE)?;
+            if let Some((_, (told, theirs))) = gate {
+                drop(theirs);
+                await_entry(pid, &told)?;
+            }
             Ok(Fork::Parent { pid, pidfd })
+        }
+    }
+}
+
+/// CLONE_INTO_CGROUP, which no flag of clone(2) has room for.
+const INTO_CGROUP: u64 = 1 << 33;
+
+/// Where the kernel did not put the child into its cgroup, the child goes there
+/// before anything else, and says how that went.
+fn enter_or_exit(door: &OwnedFd, told: &OwnedFd) {
+    let errno = match unistd::write(door, b"0") {
+        Ok(_) => 0,
+        Err(errno) => errno as i32,
+    };
+    // Without a parent there is nobody to tell.
+    let sent = unistd::write(told, &errno.to_ne_bytes());
+    if errno != 0 || sent.is_err() {
+        super::process::exit(1);
+    }
+}
+
+fn await_entry(pid: libc::pid_t, told: &OwnedFd) -> Sys<()> {
+    let mut number = [0; 4];
+    match unistd::read(told, &mut number)? {
+        4 if number == [0; 4] => Ok(()),
+        read => {
+            // It has ended, or does so now.
+            super::process::wait(pid)?;
+            let errno = i32::from_ne_bytes(number);
+            Err(if read == 4 {
+                Errno::from_raw(errno)
+            } else {
+                Errno::ESRCH
+            })
         }
     }
 }

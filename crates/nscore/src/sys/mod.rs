@@ -2,6 +2,7 @@
 //! between clone and exec. With `child` the only unsafe code of this crate.
 #![allow(unsafe_code)]
 
+pub(crate) mod cgroup;
 pub(crate) mod clone;
 mod fscontext;
 pub(crate) mod ids;

@@ -49,6 +49,14 @@ pub(crate) fn make_file(dir: BorrowedFd, name: &CStr) -> Sys<()> {
     stat::mknodat(dir, name, SFlag::S_IFREG, Mode::from_bits_retain(0o600), 0)
 }
 
+/// Makes an empty file of `root` one of this line, which anyone may read.
+pub(crate) fn write_file(root: BorrowedFd, path: &CStr, line: &[u8]) -> Sys<()> {
+    let file = open_in_root(root, path, OFlag::O_WRONLY | OFlag::O_NOFOLLOW)?;
+    stat::fchmod(&file, Mode::from_bits_retain(0o644))?;
+    unistd::write(&file, line)?;
+    unistd::write(&file, b"\n").map(drop)
+}
+
 /// Opens `path` below `dir` for finding only (O_PATH), or as `flags` say,
 /// following no link and never leaving `dir`, openat2(2); an empty path is
 /// `dir` itself.

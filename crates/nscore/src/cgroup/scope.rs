@@ -1,0 +1,183 @@
+//! systemd, which owns the cgroups of the machines that it runs: what it has
+//! handed over to us, and how to be given a scope, by starting this program once
+//! again through systemd-run(1). That replaces itself by the program, so the
+//! process stays the same. See "Delegation" in systemd.resource-control(5) and
+//! <https://systemd.io/CGROUP_DELEGATION/>.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::fs;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use super::refusal::Refusal;
+use crate::error::{Error, quoted};
+use crate::idmap::find_helper;
+use crate::sys::cgroup;
+
+/// A scope that systemd is to make for this program.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scope {
+    systemd_run: PathBuf,
+    /// The runtime directory of an ordinary user, whose service manager is
+    /// asked.
+    runtime: Option<PathBuf>,
+}
+
+/// Whether systemd runs this machine, sd_booted(3): not merely one whose files
+/// a container sees.
+pub(super) fn systemd_runs() -> bool {
+    let first = fs::read_to_string("/proc/1/comm");
+    Path::new("/run/systemd/system").is_dir() && first.map_or(true, |name| name == "systemd\n")
+}
+
+/// The cgroup of the unit that we are in, if systemd has handed it over.
+pub(super) fn delegated_unit(own: &Path, top: &Path) -> Option<PathBuf> {
+    let unit = own
+        .ancestors()
+        .take_while(|dir| dir.starts_with(top))
+        .find(|dir| {
+            let name = dir.extension();
+            name.is_some_and(|name| name == "scope" || name == "service")
+        })?;
+    let delegated = is_ours(unit) || cgroup::is_delegated(unit);
+    delegated.then(|| unit.to_path_buf())
+}
+
+/// Whether a cgroup is, or is in, the scope that was made for this process: a
+/// second would be no better.
+pub(super) fn is_ours(dir: &Path) -> bool {
+    let ours = format!("{UNIT}{}-", std::process::id());
+    dir.iter()
+        .filter_map(|name| name.to_str())
+        .any(|name| name.starts_with(&ours) && name.ends_with(".scope"))
+}
+
+/// The beginning of the names of our scopes; a process id follows.
+const UNIT: &str = "contain-";
+
+impl Scope {
+    /// # Errors
+    /// Nobody to ask for one.
+    pub(super) fn new() -> std::result::Result<Scope, Refusal> {
+        let systemd_run = find_helper("systemd-run").ok_or(Refusal::NoSystemdRun)?;
+        let uid = nix::unistd::geteuid();
+        let runtime = if uid.is_root() {
+            None
+        } else {
+            let known = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
+            let usual = PathBuf::from(format!("/run/user/{uid}"));
+            let runs = |dir: &PathBuf| dir.join("systemd/private").exists();
+            let found = known.into_iter().chain([usual]).find(runs);
+            Some(found.ok_or(Refusal::NoServiceManager)?)
+        };
+        Ok(Scope {
+            systemd_run,
+            runtime,
+        })
+    }
+
+    /// Starts this program once again in the scope, with the arguments it was
+    /// started with; nothing that they name has been used yet. The process id,
+    /// the standard streams and all else stay as they are. Returns only to say
+    /// why not.
+    #[must_use]
+    pub fn enter(&self) -> Error {
+        let what = "start again in a scope of systemd";
+        let program = match std::env::current_exe() {
+            Ok(program) => program,
+            Err(error) => return Error::io(what, &error),
+        };
+        let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
+        let mut command = Command::new(&self.systemd_run);
+        command.args(self.options(&unit_name())).arg("--quiet");
+        if arguments
+            .iter()
+            .any(|word| word.as_encoded_bytes().contains(&b'$'))
+        {
+            command.args(self.no_expansion());
+        }
+        if let Some(runtime) = &self.runtime {
+            command.env("XDG_RUNTIME_DIR", runtime);
+        }
+        let error = command.arg("--").arg(program).args(arguments).exec();
+        Error::io(what, &error)
+    }
+
+    fn options(&self, unit: &str) -> Vec<String> {
+        let user = self.runtime.as_ref().map(|_| "--user");
+        let rest = ["--scope", "--collect", "-p", "Delegate=yes"];
+        user.into_iter()
+            .chain(rest)
+            .map(str::to_string)
+            .chain([format!("--unit={unit}")])
+            .collect()
+    }
+
+    /// Since version 254 systemd-run takes `$NAME` in arguments for its own, or
+    /// warns that it will one day, unless told not to.
+    fn no_expansion(&self) -> Option<&'static str> {
+        let output = Command::new(&self.systemd_run).arg("--version").output();
+        let text = String::from_utf8(output.ok()?.stdout).ok()?;
+        let version: u32 = text
+            .split_whitespace()
+            .nth(1)?
+            .split(|c: char| !c.is_ascii_digit())
+            .next()?
+            .parse()
+            .ok()?;
+        (version >= 254).then_some("--expand-environment=no")
+    }
+
+    /// What a caller who does not start again can do.
+    pub(super) fn hint(&self) -> String {
+        let user = if self.runtime.is_some() {
+            "--user "
+        } else {
+            ""
+        };
+        format!("systemd-run {user}--scope -p Delegate=yes starts it in a cgroup of its own")
+    }
+}
+
+/// A name that no other scope has.
+fn unit_name() -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let now = now.map_or(0, |since| since.as_nanos());
+    format!("{UNIT}{}-{now:x}.scope", std::process::id())
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let options = self.options(&format!("{UNIT}PID-TIME.scope"));
+        let program = quoted(&self.systemd_run);
+        write!(
+            f,
+            "start again in a scope of systemd: {program} {}",
+            options.join(" ")
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn knows_its_own_scope() {
+        let pid = std::process::id();
+        let own = format!("/sys/fs/cgroup/user.slice/contain-{pid}-1f.scope");
+        assert!(is_ours(Path::new(&own)));
+        assert!(is_ours(Path::new(&own).join("supervisor").as_path()));
+        for other in [
+            format!("/sys/fs/cgroup/contain-{pid}1-1f.scope"),
+            format!("/sys/fs/cgroup/contain-{pid}-1f"),
+            "/sys/fs/cgroup/session-1.scope".to_string(),
+        ] {
+            assert!(!is_ours(Path::new(&other)), "{other}");
+        }
+        assert!(is_ours(Path::new(&format!("/{}", unit_name()))));
+    }
+}

@@ -1,0 +1,131 @@
+//! What a container's cgroups leave to clear up, known before they are made, so
+//! that whoever outlives their maker can do it.
+
+use std::ffi::{CStr, CString};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, open};
+use nix::sched::CloneFlags;
+use nix::sys::stat::Mode;
+use nix::unistd;
+
+use super::home::Home;
+use crate::error::{Error, Result, quoted};
+use crate::sys::clone::{self, Fork};
+use crate::sys::{Sys, cgroup, process};
+
+/// Where we go when we make room in a cgroup of our own.
+pub(super) const SUPERVISOR: &CStr = c"supervisor";
+
+/// How long processes may take to be gone after they were killed.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A cgroup, by name, and what its making changes around it.
+#[derive(Debug)]
+pub(crate) struct Traces {
+    pub(super) home: OwnedFd,
+    pub(super) name: CString,
+    /// Controllers to be handed on by the home. They stay so: others may use
+    /// them by then.
+    pub(super) enable: Vec<String>,
+    /// We go to another cgroup, and come back when the home hands on nothing.
+    pub(super) moves: bool,
+    maker: libc::pid_t,
+}
+
+impl Traces {
+    pub(super) fn new(home: &Home) -> Result<Traces> {
+        let dir = &home.dir;
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        let opened = open(dir, flags, Mode::empty())
+            .map_err(|errno| Error::errno(format!("open cgroup {}", quoted(dir)), errno))?;
+        Ok(Traces {
+            home: opened,
+            name: unique_name(),
+            enable: home.enable.clone(),
+            moves: home.alone,
+            maker: unistd::getpid().as_raw(),
+        })
+    }
+
+    pub(crate) fn fd(&self) -> BorrowedFd<'_> {
+        self.home.as_fd()
+    }
+
+    /// Ends what still runs in the cgroup and removes it; cgroups that ids of
+    /// the container have made, as root of its user namespace `users`.
+    pub(crate) fn clear(&self, users: Option<BorrowedFd>) {
+        let begun = Instant::now();
+        let mut pause = Duration::from_millis(1);
+        // There is nobody to tell of a failure.
+        while self.remove(users).is_err() && begun.elapsed() < PATIENCE {
+            std::thread::sleep(pause);
+            pause = (pause * 2).min(Duration::from_millis(100));
+        }
+        if self.moves {
+            let _ = self.move_back();
+        }
+    }
+
+    fn remove(&self, users: Option<BorrowedFd>) -> Sys<()> {
+        let group = match cgroup::open(self.fd(), &self.name) {
+            Err(Errno::ENOENT) => return Ok(()),
+            other => other?,
+        };
+        // Linux 5.14. Before, the end of init ends all but a process that is
+        // just being sent there, which finds nothing to enter.
+        let _ = cgroup::write(group.as_fd(), c"cgroup.kill", b"1");
+        match cgroup::remove(self.fd(), &self.name) {
+            Err(Errno::EACCES | Errno::EPERM) => self.remove_as_root_of(users),
+            other => other,
+        }
+    }
+
+    #[allow(unsafe_code)]
+    fn remove_as_root_of(&self, users: Option<BorrowedFd>) -> Sys<()> {
+        let users = users.ok_or(Errno::EACCES)?;
+        // SAFETY: the process that calls this has one thread, so there is no
+        // lock that another could hold.
+        match unsafe { clone::fork(CloneFlags::empty(), libc::SIGCHLD) }? {
+            Fork::Child => {
+                let removed = nix::sched::setns(users, CloneFlags::CLONE_NEWUSER)
+                    .and_then(|()| cgroup::remove(self.fd(), &self.name));
+                process::exit(i32::from(removed.is_err()))
+            }
+            Fork::Parent { pid, .. } => match process::wait(pid)? {
+                0 => Ok(()),
+                _ => Err(Errno::EBUSY),
+            },
+        }
+    }
+
+    /// Leaves the home as it was: a cgroup that hands controllers on takes no
+    /// process.
+    fn move_back(&self) -> Sys<()> {
+        for name in &self.enable {
+            control(self.fd(), '-', name)?;
+        }
+        for pid in [self.maker, unistd::getpid().as_raw()] {
+            // The maker may have ended.
+            let _ = cgroup::write(self.fd(), c"cgroup.procs", pid.to_string().as_bytes());
+        }
+        unistd::unlinkat(self.fd(), SUPERVISOR, unistd::UnlinkatFlags::RemoveDir)
+    }
+}
+
+/// Hands a controller on to the cgroups below, or no longer.
+pub(super) fn control(cgroup: BorrowedFd, sign: char, controller: &str) -> Sys<()> {
+    let text = format!("{sign}{controller}");
+    cgroup::write(cgroup, c"cgroup.subtree_control", text.as_bytes())
+}
+
+/// A name that no other start uses, also one whose process has our number in
+/// another PID namespace.
+fn unique_name() -> CString {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let now = now.map_or(0, |since| since.as_nanos());
+    // Digits and letters hold no NUL.
+    CString::new(format!("contain-{}-{now:x}", std::process::id())).unwrap_or_default()
+}

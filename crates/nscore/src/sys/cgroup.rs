@@ -1,0 +1,109 @@
+//! A cgroup by its directory: entering it, reading and writing its files, and
+//! removing it with all below, cgroups(7).
+
+use std::ffi::{CStr, CString};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+
+use nix::dir::{Dir, Type};
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, openat};
+use nix::sys::stat::Mode;
+use nix::unistd::{self, UnlinkatFlags};
+
+use super::Sys;
+
+const DIRECTORY: OFlag = OFlag::O_RDONLY
+    .union(OFlag::O_DIRECTORY)
+    .union(OFlag::O_NOFOLLOW)
+    .union(OFlag::O_CLOEXEC);
+
+/// Opens the cgroup `name` of `parent`.
+pub(crate) fn open(parent: BorrowedFd, name: &CStr) -> Sys<OwnedFd> {
+    openat(parent, name, DIRECTORY, Mode::empty())
+}
+
+/// Where a process that writes 0 moves to it. No allocation.
+pub(crate) fn door(cgroup: BorrowedFd) -> Sys<OwnedFd> {
+    openat(
+        cgroup,
+        c"cgroup.procs",
+        OFlag::O_WRONLY | OFlag::O_CLOEXEC,
+        Mode::empty(),
+    )
+}
+
+/// Writes to one of its files. No allocation.
+pub(crate) fn write(cgroup: BorrowedFd, file: &CStr, text: &[u8]) -> Sys<()> {
+    let flags = OFlag::O_WRONLY | OFlag::O_CLOEXEC;
+    let file = openat(cgroup, file, flags, Mode::empty())?;
+    unistd::write(&file, text).map(drop)
+}
+
+/// Reads one of its files, up to a page.
+pub(crate) fn read(cgroup: BorrowedFd, file: &CStr) -> Sys<String> {
+    let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC;
+    let file = openat(cgroup, file, flags, Mode::empty())?;
+    let mut bytes = [0; 4096];
+    let len = unistd::read(&file, &mut bytes)?;
+    Ok(String::from_utf8_lossy(&bytes[..len]).into_owned())
+}
+
+/// Removes the cgroup `name` of `parent` with all cgroups below it, none of
+/// which may hold a process. However deep it is, two descriptors do: what is
+/// below was made by others.
+pub(crate) fn remove(parent: BorrowedFd, name: &CStr) -> Sys<()> {
+    let mut at = match open(parent, name) {
+        Err(Errno::ENOENT) => return Ok(()),
+        other => other?,
+    };
+    let mut path: Vec<CString> = Vec::new();
+    loop {
+        if let Some(child) = first_child(&at)? {
+            at = open(at.as_fd(), &child)?;
+            path.push(child);
+            continue;
+        }
+        let Some(emptied) = path.pop() else {
+            break;
+        };
+        at = open(at.as_fd(), c"..")?;
+        remove_empty(at.as_fd(), &emptied)?;
+    }
+    remove_empty(parent, name)
+}
+
+fn remove_empty(parent: BorrowedFd, name: &CStr) -> Sys<()> {
+    match unistd::unlinkat(parent, name, UnlinkatFlags::RemoveDir) {
+        Err(Errno::ENOENT) => Ok(()),
+        other => other,
+    }
+}
+
+/// A cgroup right below this one, if there is any.
+fn first_child(cgroup: &OwnedFd) -> Sys<Option<CString>> {
+    let mut entries = Dir::from_fd(open(cgroup.as_fd(), c".")?)?;
+    for entry in entries.iter() {
+        let entry = entry?;
+        let name = entry.file_name();
+        if entry.file_type() == Some(Type::Directory) && name != c"." && name != c".." {
+            return Ok(Some(name.to_owned()));
+        }
+    }
+    Ok(None)
+}
+
+/// Whether systemd has handed a cgroup over to what runs in it: an extended
+/// attribute says so, to all since version 251 and before to root alone.
+pub(crate) fn is_delegated(cgroup: &Path) -> bool {
+    let path = CString::new(cgroup.as_os_str().as_bytes()).unwrap_or_default();
+    [c"user.delegate", c"trusted.delegate"].iter().any(|name| {
+        let mut value = 0_u8;
+        // SAFETY: path and name are NUL-terminated, and the kernel writes at
+        // most the one byte that it is told of.
+        let read =
+            unsafe { libc::getxattr(path.as_ptr(), name.as_ptr(), (&raw mut value).cast(), 1) };
+        read == 1 && value == b'1'
+    })
+}

@@ -1,0 +1,117 @@
+//! systemd as a container's init: how it is known, and what it expects of its
+//! surroundings, <https://systemd.io/CONTAINER_INTERFACE/>.
+
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::os::fd::{AsFd as _, AsRawFd as _};
+use std::path::Path;
+
+use nix::fcntl::{OFlag, open};
+use nix::sys::stat::Mode;
+
+use crate::action::Action;
+use crate::exec::{self, c_string};
+use crate::mounts::{self, Mount, What};
+use crate::spec::Spec;
+use crate::sys::path;
+
+/// Whether the command is systemd, as the root has it: often by way of a link,
+/// from /sbin/init.
+pub(crate) fn is_init(spec: &Spec, command: &[OsString]) -> bool {
+    let Some(program) = command.first().filter(|_| !spec.init) else {
+        return false;
+    };
+    let name = Path::new(program).file_name();
+    if ![Some(OsStr::new("init")), Some(OsStr::new("systemd"))].contains(&name) {
+        return false;
+    }
+    let candidates: Vec<OsString> = if program.as_encoded_bytes().contains(&b'/') {
+        vec![program.clone()]
+    } else {
+        let dirs = exec::PATH.split(':');
+        dirs.map(|dir| Path::new(dir).join(program).into())
+            .collect()
+    };
+    let found = candidates
+        .iter()
+        .find_map(|path| resolved_name(&spec.root, path));
+    found.is_some_and(|name| name == "systemd")
+}
+
+/// The name of the file that a path leads to inside of `root`, if there is any.
+/// Nothing there is opened but to find it.
+fn resolved_name(root: &Path, path: &OsStr) -> Option<OsString> {
+    let find = OFlag::O_PATH | OFlag::O_CLOEXEC;
+    let root = open(root, find | OFlag::O_DIRECTORY, Mode::empty()).ok()?;
+    let file = path::open_in_root(root.as_fd(), &c_string(path).ok()?, find).ok()?;
+    let link = fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd())).ok()?;
+    link.file_name().map(OsStr::to_os_string)
+}
+
+/// Whether the caller has something in mind for /run.
+pub(crate) fn has_run(spec: &Spec) -> bool {
+    let at_run = |mount: &Mount| mounts::clean(&mount.at) == Path::new(RUN);
+    spec.mounts.iter().any(at_run)
+}
+
+/// With the memory file system that it would mount there itself.
+pub(crate) fn with_run(spec: &Spec) -> Spec {
+    let mut spec = spec.clone();
+    spec.mounts.push(Mount {
+        no_suid: true,
+        no_devices: true,
+        ..Mount::new(RUN, What::memory(None))
+    });
+    spec
+}
+
+const RUN: &str = "/run";
+
+/// Who we are, written there.
+pub(crate) fn manager() -> Action {
+    Action::WriteFile {
+        path: c"run/host/container-manager",
+        text: c"contain",
+    }
+}
+
+/// What its machine id is made of where the root has none.
+pub(crate) fn environment() -> Option<(OsString, OsString)> {
+    let uuid = fs::read_to_string("/proc/sys/kernel/random/uuid").ok()?;
+    Some(("container_uuid".into(), uuid.trim().into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn follows_links_inside_the_root() {
+        let root = std::env::temp_dir().join(format!("nscore-systemd-{}", std::process::id()));
+        let make = |dir: &str| fs::create_dir_all(root.join(dir)).unwrap();
+        make("usr/lib/systemd");
+        make("usr/sbin");
+        make("usr/bin");
+        fs::write(root.join("usr/lib/systemd/systemd"), "").unwrap();
+        fs::write(root.join("usr/bin/systemd"), "").unwrap();
+        let link = |to: &str, from: &str| std::os::unix::fs::symlink(to, root.join(from)).unwrap();
+        link("usr/sbin", "sbin");
+        link("/lib/systemd/systemd", "usr/sbin/init");
+        link("usr/lib", "lib");
+        link("/usr/bin/true", "usr/bin/init");
+        let is = |words: &[&str]| {
+            let command: Vec<OsString> = words.iter().map(OsString::from).collect();
+            is_init(&Spec::new(&root), &command)
+        };
+        assert!(is(&["/sbin/init"]) && is(&["/sbin/init", "3"]) && is(&["init"]));
+        assert!(is(&["/lib/systemd/systemd"]) && is(&["../sbin/init"]));
+        for other in ["/bin/sh", "/usr/bin/init", "/no/init", "", "/usr"] {
+            assert!(!is(&[other]), "{other}");
+        }
+        assert!(!is(&[]));
+        let mut under_init = Spec::new(&root);
+        under_init.init = true;
+        assert!(!is_init(&under_init, &["/sbin/init".into()]));
+        fs::remove_dir_all(root).unwrap();
+    }
+}
