@@ -102,10 +102,18 @@ pub struct Args {
     #[arg(help_heading = LIFE)]
     ready_fd: Option<i32>,
 
-    /// Share the host's network, unprivileged
+    /// Share the host's network, unprivileged: --net host
     #[arg(short = 'n', long, help_heading = NETWORK)]
     host_net: bool,
 
+    /// Use network private (default), host, pasta[,tcp:HOST:INSIDE][,udp:HOST:INSIDE]...
+    /// or bridge:NAME[,ip=ADDR/LEN][,gw=ADDR]
+    #[arg(long, value_name = "MODE", help_heading = NETWORK)]
+    net: Option<Net>,
+
+    /// Leave /etc/resolv.conf alone
+    #[arg(long, help_heading = NETWORK)]
+    no_dns: bool,
     /// Limit memory to SIZE (bytes, or with K, M, G, T), without swap
     #[arg(short, long, value_name = "SIZE", help_heading = LIMITS)]
     memory: Option<Size>,
@@ -165,6 +173,14 @@ impl Args {
             let hint = "contain --help lists the options";
             return Err(Error::usage("start a container", "no DIR is named").with_hint(hint));
         };
+        let net = match (self.host_net, self.net) {
+            (true, None | Some(Net::Host)) => Net::Host,
+            (false, net) => net.unwrap_or_default(),
+            (true, Some(net)) => {
+                let what = format!("use network {net}");
+                return Err(Error::usage(what, "-n asks for the host's"));
+            }
+        };
         Ok(Spec {
             changes: match self.upper {
                 Some(dir) => Changes::Directory(dir),
@@ -177,11 +193,8 @@ impl Args {
             host_tools: self.host_tools,
             command: operands.collect(),
             console: !self.no_console,
-            net: if self.host_net {
-                Net::Host
-            } else {
-                Net::Private
-            },
+            net,
+            dns: !self.no_dns,
             uid_map: self.uid_map,
             gid_map: self.gid_map,
             init: self.init,

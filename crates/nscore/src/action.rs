@@ -10,6 +10,7 @@ use crate::exec::Program;
 use crate::hint::Op;
 use crate::mounts;
 use crate::namespaces::Set;
+use crate::net::resolv;
 use crate::overlay;
 use crate::sys::mount::FileSystem;
 use crate::sys::tty::Look;
@@ -148,6 +149,8 @@ pub(crate) enum Action {
     ReadOnly(Place),
     /// Make a pseudo-terminal and show it as /dev/console.
     MakeConsole(Look),
+    /// Show our copy of the host's resolv.conf, where the root has its own.
+    ShowResolver,
     /// Bring lo up.
     LoopbackUp,
     /// Run the helper of `-i` and wait for it.
@@ -254,6 +257,7 @@ impl fmt::Display for Action {
             Action::Link { at, target } => write!(f, "link {at} to {}", name(target)),
             Action::ReadOnly(place) => write!(f, "make {} read-only", place.path()),
             Action::MakeConsole(_) => write!(f, "create pseudo-terminal on /dev/console"),
+            Action::ShowResolver => write!(f, "show a copy of the host's {}", resolv::HOST),
             Action::LoopbackUp => write!(f, "bring up lo"),
             Action::RunInside(program) => write!(f, "run inside helper {program}"),
             Action::Pivot { .. } => write!(f, "pivot to the new root"),

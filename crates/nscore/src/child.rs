@@ -30,6 +30,7 @@ use crate::sys::{Sys, mount, path, process};
 mod mounts;
 mod nested;
 mod overlay;
+mod resolv;
 
 /// The name of processes of ours that are not the supervisor.
 pub(crate) const NAME: &CStr = c"nscore";
@@ -63,6 +64,7 @@ pub(crate) type Made<'a> = Vec<(&'a CStr, usize)>;
 pub(crate) fn room_for(actions: &[Action]) -> Made<'_> {
     let names = |action: &Action| match action {
         Action::MakeDir(_) => 1,
+        Action::ShowResolver => 1,
         Action::Mounts(step) => step.names(),
         _ => 0,
     };
@@ -83,6 +85,9 @@ struct Child<'a> {
     opened: [Option<OwnedFd>; MAX_FDS],
     /// Master and slave of the console.
     console: Option<(OwnedFd, OwnedFd)>,
+    /// What our copy of the host's resolv.conf is to hold, and the copy.
+    resolver: Option<&'a [u8]>,
+    copy: Option<OwnedFd>,
     /// setgroups(2) is allowed.
     drop_groups: bool,
     /// The caller's umask, back in force for programs.
@@ -91,8 +96,13 @@ struct Child<'a> {
 
 /// Runs to the exec or the end of the process. `socket` is the only descriptor
 /// of the supervisor's that the child uses, and `made` is [room_for] the actions.
-pub(crate) fn run<'a>(actions: &'a [Action], made: Made<'a>, socket: BorrowedFd<'a>) -> ! {
-    match perform(actions, made, socket) {
+pub(crate) fn run<'a>(
+    actions: &'a [Action],
+    made: Made<'a>,
+    resolver: Option<&'a [u8]>,
+    socket: BorrowedFd<'a>,
+) -> ! {
+    match perform(actions, made, resolver, socket) {
         Stop::Orphaned => {}
         // Without a supervisor there is nobody to tell.
         Stop::Say(report) => drop(report.send(socket, &[])),
@@ -100,7 +110,12 @@ pub(crate) fn run<'a>(actions: &'a [Action], made: Made<'a>, socket: BorrowedFd<
     process::exit(1)
 }
 
-fn perform<'a>(actions: &'a [Action], made: Made<'a>, socket: BorrowedFd<'a>) -> Stop {
+fn perform<'a>(
+    actions: &'a [Action],
+    made: Made<'a>,
+    resolver: Option<&'a [u8]>,
+    socket: BorrowedFd<'a>,
+) -> Stop {
     process::rename(NAME);
     let mut child = Child {
         socket,
@@ -109,6 +124,8 @@ fn perform<'a>(actions: &'a [Action], made: Made<'a>, socket: BorrowedFd<'a>) ->
         trees: [const { None }; MAX_FDS],
         opened: [const { None }; MAX_FDS],
         console: None,
+        resolver,
+        copy: None,
         drop_groups: false,
         umask: stat::umask(Mode::empty()),
     };
@@ -205,6 +222,7 @@ impl<'a> Child<'a> {
             Action::Link { at, target } => unistd::symlinkat(*target, self.place(at.0)?, at.1)?,
             Action::ReadOnly(place) => mount::set_read_only(self.place(*place)?, c"")?,
             Action::MakeConsole(look) => self.make_console(look)?,
+            Action::ShowResolver => self.show_resolver()?,
             Action::LoopbackUp => process::loopback_up()?,
             Action::RunInside(program) => self.run_inside(program)?,
             Action::Pivot { covered } => {
@@ -295,16 +313,18 @@ impl<'a> Child<'a> {
         }
     }
 
-    /// Tells the supervisor, hands it the console, waits until it is ready, and
-    /// becomes init.
+    /// Tells the supervisor, hands it console and copy, waits until it is ready,
+    /// and becomes init.
     fn exec(&mut self, program: &Program) -> Failed {
         stat::umask(self.umask);
-        let sent = match &self.console {
-            Some((master, slave)) => {
-                Report::Running.send(self.socket, &[master.as_fd(), slave.as_fd()])
-            }
-            None => Report::Running.send(self.socket, &[]),
-        };
+        let console = self.console.as_ref().map(|(master, slave)| [master, slave]);
+        let mut fds = [self.socket; 3];
+        let mut count = 0;
+        for fd in console.into_iter().flatten().chain(&self.copy) {
+            fds[count] = fd.as_fd();
+            count += 1;
+        }
+        let sent = Report::Running.send(self.socket, &fds[..count]);
         if sent.is_err() || Go::receive(self.socket).is_err() {
             return Failed::Orphaned;
         }

@@ -25,14 +25,19 @@ pub(crate) struct Guard {
 }
 
 impl Guard {
-    /// Forks a guard that kills the process behind `init` at our end, and shares
-    /// `lock`, so that nobody else gets what is locked while that one ends.
+    /// Forks a guard that kills the process behind `init` at our end, and
+    /// `companion`, which ends with it. It shares `lock`, so that nobody else
+    /// gets what is locked while that one ends.
     ///
     /// # Errors
     /// When no process or socket can be made.
-    pub(crate) fn of(init: BorrowedFd, lock: Option<&Lock>) -> Result<Guard> {
+    pub(crate) fn of(
+        init: BorrowedFd,
+        companion: Option<BorrowedFd>,
+        lock: Option<&Lock>,
+    ) -> Result<Guard> {
         let guard = Guard::new(lock, None)?;
-        guard.watch(init, None)?;
+        guard.watch(init, companion, None)?;
         Ok(guard)
     }
 
@@ -67,13 +72,20 @@ impl Guard {
         self.pid
     }
 
-    /// From now on it kills the process behind `init` at our end; `users` is
-    /// that one's user namespace.
-    pub(crate) fn watch(&self, init: BorrowedFd, users: Option<BorrowedFd>) -> Result<()> {
+    /// From now on it kills the process behind `init` at our end, and `companion`
+    /// with it; `users` is the user namespace of init.
+    pub(crate) fn watch(
+        &self,
+        init: BorrowedFd,
+        companion: Option<BorrowedFd>,
+        users: Option<BorrowedFd>,
+    ) -> Result<()> {
         let Some(life) = &self.life else {
             return Ok(());
         };
-        let fds: Vec<BorrowedFd> = [Some(init), users].into_iter().flatten().collect();
+        let companion = companion.unwrap_or(init);
+        let fds = [Some(init), Some(companion), users];
+        let fds: Vec<BorrowedFd> = fds.into_iter().flatten().collect();
         socket::send(life.as_fd(), &[0], &fds).map_err(failed)
     }
 
@@ -100,7 +112,7 @@ fn watch(life: BorrowedFd, lock: Option<BorrowedFd>, traces: Option<&Traces>) ->
     let _ = unistd::setsid();
     let kept = [Some(life), lock, traces.map(Traces::fd)];
     process::close_all_but(kept.map(|fd| fd.unwrap_or(life).as_raw_fd()));
-    let [init, users] = receive(life);
+    let [init, companion, users] = receive(life);
     process::forget_deep_stack();
     if let Some(init) = init {
         let end = PollFd::new(init.as_fd(), PollFlags::POLLIN);
@@ -111,6 +123,9 @@ fn watch(life: BorrowedFd, lock: Option<BorrowedFd>, traces: Option<&Traces>) ->
         );
         // Either it is dead already or it dies now; there is nobody to tell.
         let _ = process::kill(init.as_fd());
+        if let Some(companion) = companion {
+            let _ = process::kill(companion.as_fd());
+        }
         let _ = poll(&mut [end], PollTimeout::NONE);
     }
     if let Some(traces) = traces {
@@ -125,12 +140,12 @@ fn watch(life: BorrowedFd, lock: Option<BorrowedFd>, traces: Option<&Traces>) ->
 }
 
 /// What there is to watch; nothing, when our maker ended before it said so.
-fn receive(life: BorrowedFd) -> [Option<OwnedFd>; 2] {
+fn receive(life: BorrowedFd) -> [Option<OwnedFd>; 3] {
     let Ok(received) = socket::receive(life, &mut [0]) else {
-        return [None, None];
+        return [const { None }; 3];
     };
-    let [init, users, ..] = received.fds;
-    [init, users]
+    let [init, companion, users, ..] = received.fds;
+    [init, companion, users]
 }
 
 impl Drop for Guard {

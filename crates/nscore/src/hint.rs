@@ -35,6 +35,8 @@ pub(crate) enum Op {
     Pivot,
     /// setns(2) into another process's namespaces.
     Join,
+    /// Making an interface of the host's network, rtnetlink(7).
+    Network,
     /// Anything else: the error number tells enough.
     Other,
 }
@@ -231,6 +233,14 @@ fn join_forbidden(facts: &Facts) -> Option<Advice> {
     hint("only root and the user who started a container can enter it")
 }
 
+fn network_forbidden(facts: &Facts) -> Option<Advice> {
+    hint(if facts.root {
+        "it needs CAP_NET_ADMIN here"
+    } else {
+        "only root can; --net pasta needs no privilege"
+    })
+}
+
 /// Walked from the top; the first row that speaks wins.
 const TABLE: &[Row] = &[
     Row {
@@ -362,6 +372,11 @@ const TABLE: &[Row] = &[
         op: Op::Pivot,
         errno: Errno::EINVAL,
         advise: initramfs,
+    },
+    Row {
+        op: Op::Network,
+        errno: Errno::EPERM,
+        advise: network_forbidden,
     },
     Row {
         op: Op::Join,

@@ -21,6 +21,7 @@ use crate::hint::Op;
 use crate::host::Terminals;
 use crate::launch::setgroups_allowed;
 use crate::message::Report;
+use crate::net::Attached;
 use crate::plan;
 use crate::process::Process;
 use crate::record::Record;
@@ -137,7 +138,13 @@ impl Entry {
         joiner
             .wait()
             .map_err(|errno| Error::errno(STEPS[4], errno))?;
-        supervise::until_end(command, console, &signals, Role::Command)
+        supervise::until_end(
+            command,
+            console,
+            Attached::default(),
+            &signals,
+            Role::Command,
+        )
     }
 }
 
@@ -273,7 +280,7 @@ fn await_command(
         let Some(received) = received else { break };
         match received.report {
             Report::Started { pid } => {
-                let [pidfd, _] = received.fds;
+                let [pidfd, ..] = received.fds;
                 command = pidfd.map(|pidfd| Process::new(pid, pidfd));
             }
             Report::Running => running = Some(received.fds),
@@ -292,7 +299,7 @@ fn await_command(
         }
     }
     match (command, running) {
-        (Some(command), Some([Some(master), Some(slave)])) => {
+        (Some(command), Some([Some(master), Some(slave), _])) => {
             Ok((command, Some(Console::new(master, slave, entry.terminals)?)))
         }
         (Some(command), Some(_)) => Ok((command, None)),

@@ -18,6 +18,8 @@ use crate::error::{Error, Result, quoted};
 use crate::guard::Guard;
 use crate::hint::Op;
 use crate::message::{Fds, Go, Received, Report};
+use crate::net::resolv::Mirror;
+use crate::net::{Attached, Resolver};
 use crate::outside;
 use crate::plan::Plan;
 use crate::process::Process;
@@ -70,22 +72,24 @@ fn live(
     lock: Option<&Lock>,
     leaf: Option<&Leaf>,
 ) -> Result<Outcome> {
-    let (first, socket) = clone_first(plan, leaf)?;
+    let resolver = plan.network.resolver.and_then(Resolver::text);
+    let (first, socket) = clone_first(plan, leaf, resolver.as_deref())?;
     // From here on every early return kills init, and our own death ends a
     // child that is still ours: it waits for us, and for our death signal.
     plan.maps.write(first.pid())?;
-    let (init, console, held) = match plan.mounter {
-        None => start(plan, first, socket, signals, lock, leaf)?,
+    let (init, console, network, held) = match plan.mounter {
+        None => start(plan, first, socket, signals, lock, leaf, resolver)?,
         Some(_) => {
             let mounter = first;
             let init = make_init(plan, &mounter, &socket, signals)?;
-            start(plan, init, socket, signals, lock, leaf).inspect_err(|_| {
+            start(plan, init, socket, signals, lock, leaf, resolver).inspect_err(|_| {
                 // It removes what it has made in the root file system.
                 let _ = mounter.wait();
             })?
         }
     };
-    let outcome = supervise::until_end(init, console, signals, Role::Init(&plan.life))?;
+    let role = Role::Init(&plan.life);
+    let outcome = supervise::until_end(init, console, network, signals, role)?;
     drop(held);
     Ok(outcome)
 }
@@ -101,10 +105,12 @@ fn start(
     signals: &Signals,
     lock: Option<&Lock>,
     leaf: Option<&Leaf>,
-) -> Result<(Process, Option<Console>, Held)> {
+    resolver: Option<Vec<u8>>,
+) -> Result<(Process, Option<Console>, Attached, Held)> {
     if let Some(text) = &plan.outside {
         outside::run(text, &init, plan.namespaces, signals)?;
     }
+    let mut network = plan.network.attach(&init, signals)?;
     let trees = match plan.mounter {
         None => tree::clone_all(&plan.trees, init.pid())?,
         Some(_) => Vec::new(),
@@ -113,25 +119,29 @@ fn start(
     // While the child works. Once it is somebody else's program, the guard
     // alone holds it to our life.
     let guard = match leaf {
-        Some(leaf) => leaf.watch(&init).map(|()| None)?,
-        None => Some(Guard::of(init.pidfd(), lock)?),
+        Some(leaf) => leaf.watch(&init, network.process()).map(|()| None)?,
+        None => Some(Guard::of(init.pidfd(), network.process(), lock)?),
     };
+    network.begin();
     // Whatever init does happens after its container can be found.
     let record = Record::publish(plan, init.pid())?;
+    network.await_ready(&plan.network, signals)?;
     say_go(plan, &init, &socket, Vec::new())?;
-    let console = match await_set_up(plan, &init, &socket, signals)? {
-        [Some(master), Some(slave)] => Some(Console::new(
-            master,
-            slave,
-            plan.console.unwrap_or_default(),
-        )?),
-        _ => None,
+    let fds = await_set_up(plan, &init, &socket, signals)?;
+    let (console, copy) = match (plan.console, fds) {
+        (Some(streams), [Some(master), Some(slave), copy]) => {
+            (Some(Console::new(master, slave, streams)?), copy)
+        }
+        (_, [copy, ..]) => (None, copy),
     };
     await_exec(plan, &socket)?;
     drop(socket);
     record.as_ref().map_or(Ok(()), Record::seal)?;
     tell_ready(plan, init.pid())?;
-    Ok((init, console, (guard, record)))
+    network.mirror = copy
+        .zip(resolver)
+        .and_then(|(copy, text)| Some(Mirror::new(plan.network.resolver?, copy, text)));
+    Ok((init, console, network, (guard, record)))
 }
 
 /// Lets the first child make its mounts, and waits for the init that it clones
@@ -146,7 +156,7 @@ fn make_init(plan: &Plan, first: &Process, socket: &OwnedFd, signals: &Signals) 
     match await_report(first, socket, signals)? {
         Received {
             report: Report::Started { pid },
-            fds: [Some(pidfd), _],
+            fds: [Some(pidfd), ..],
         } => Ok(Process::new(pid, pidfd)),
         Received { report, .. } => Err(explain(plan, report)),
     }
@@ -177,7 +187,11 @@ fn tell_ready(plan: &Plan, init: libc::pid_t) -> Result<()> {
 /// working directory: a descriptor opened here would be of our mount namespace
 /// and of no use in the child's.
 #[allow(unsafe_code)]
-fn clone_first(plan: &Plan, leaf: Option<&Leaf>) -> Result<(Process, OwnedFd)> {
+fn clone_first(
+    plan: &Plan,
+    leaf: Option<&Leaf>,
+    resolver: Option<&[u8]>,
+) -> Result<(Process, OwnedFd)> {
     let failed = |what: &str, errno| Error::errno(what, errno);
     let (ours, theirs) = socketpair(
         AddressFamily::Unix,
@@ -195,7 +209,7 @@ fn clone_first(plan: &Plan, leaf: Option<&Leaf>) -> Result<(Process, OwnedFd)> {
     match fork {
         Ok(Fork::Child) => {
             drop(ours);
-            child::run(&plan.actions, room, theirs.as_fd())
+            child::run(&plan.actions, room, resolver, theirs.as_fd())
         }
         Ok(Fork::Parent { pid, pidfd }) => {
             let init = Process::new(pid, pidfd);

@@ -38,12 +38,13 @@ pub(crate) enum Report {
 /// A report as received.
 pub(crate) struct Received {
     pub(crate) report: Report,
-    /// The console's master and slave with `Running`, a pidfd with `Started`.
+    /// With `Running` the console's master and slave, where there is a console,
+    /// then the copy of resolv.conf; with `Started` a pidfd.
     pub(crate) fds: Fds,
 }
 
 /// The descriptors that a report can carry.
-pub(crate) type Fds = [Option<OwnedFd>; 2];
+pub(crate) type Fds = [Option<OwnedFd>; 3];
 
 const RUNNING: u32 = 1;
 const FAILED: u32 = 2;
@@ -145,10 +146,10 @@ impl Report {
             }
             _ => return Err(Errno::EBADMSG),
         };
-        let [master, slave, ..] = received.fds;
+        let [one, two, three, ..] = received.fds;
         Ok(Some(Received {
             report,
-            fds: [master, slave],
+            fds: [one, two, three],
         }))
     }
 }
@@ -195,7 +196,8 @@ mod tests {
         );
         let running = Report::receive(&ours).unwrap().unwrap();
         assert!(
-            matches!(running.report, Report::Running) && running.fds.iter().all(Option::is_some)
+            matches!(running.report, Report::Running)
+                && running.fds[..2].iter().all(Option::is_some)
         );
         drop(running);
         assert!(Report::receive(&ours).unwrap().is_none());

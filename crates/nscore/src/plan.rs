@@ -21,9 +21,10 @@ use crate::idmap::{MapSpec, Maps};
 use crate::init;
 use crate::mounts::{self, Mounts};
 use crate::namespaces::Set;
+use crate::net::{Net, Network, Resolver};
 use crate::overlay;
 use crate::rootfs;
-use crate::spec::{Net, Spec};
+use crate::spec::Spec;
 use crate::stop::StopSignal;
 use crate::store::Store;
 use crate::sys::process;
@@ -56,9 +57,9 @@ pub struct Plan {
     /// Which standard streams are the console's, None without a console.
     pub(crate) console: Option<[bool; 3]>,
     pub(crate) life: Life,
-    /// For the record: what runs, and on which network.
+    /// For the record: what runs.
     pub(crate) command: Vec<OsString>,
-    pub(crate) net: Net,
+    pub(crate) network: Network,
 }
 
 /// How init lives and ends.
@@ -106,7 +107,7 @@ impl Plan {
             | CloneFlags::CLONE_NEWPID
             | CloneFlags::CLONE_NEWIPC
             | CloneFlags::CLONE_NEWUTS;
-        if spec.net == Net::Private {
+        if spec.net.is_own() {
             namespaces |= CloneFlags::CLONE_NEWNET;
         }
         let nested = |[uid_map, gid_map]: [_; 2]| Nested {
@@ -135,7 +136,7 @@ impl Plan {
             console,
             life: Life::new(spec, around.leaf)?,
             command: command(spec),
-            net: spec.net,
+            network: Network::new(spec)?,
         })
     }
 }
@@ -242,6 +243,9 @@ fn actions(
     if console.is_some() {
         actions.push(Action::MakeConsole(host.terminals.look));
     }
+    if Resolver::new(spec).is_some() {
+        actions.push(Action::ShowResolver);
+    }
     if let Some(text) = &spec.inside {
         actions.push(Action::RunInside(Program::shell(text, &[])?));
     }
@@ -256,10 +260,10 @@ fn actions(
             .is_some_and(|owner| !maps.user.map.has_outside(owner));
     match spec.net {
         _ if mounts.replaces("/sys") => {}
-        Net::Private => actions.extend(rootfs::sys(cgroup, around.systemd)),
         Net::Host => actions.extend(rootfs::sys_of_host(host, cgroup)),
+        _ => actions.extend(rootfs::sys(cgroup, around.systemd)),
     }
-    if spec.net == Net::Private {
+    if spec.net.is_own() {
         actions.push(Action::LoopbackUp);
     }
     actions.append(&mut mounts.kernel);
@@ -335,6 +339,7 @@ impl fmt::Display for Plan {
         if let Some(text) = &self.outside {
             writeln!(f, "run outside helper /bin/sh -c '{}'", quoted(text))?;
         }
+        self.network.fmt(f)?;
         for tree in &self.trees {
             writeln!(f, "{tree:#}")?;
         }

@@ -14,7 +14,6 @@ use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 
 use crate::error::{Error, Result};
 use crate::plan::Plan;
-use crate::spec::Net;
 use crate::sys::{Sys, process};
 
 /// The memfd's name, and how /proc/PID/fd shows it.
@@ -41,7 +40,8 @@ pub(crate) struct Record {
     /// The root file system's path at the start.
     pub(crate) root: PathBuf,
     pub(crate) command: Vec<OsString>,
-    pub(crate) net: Net,
+    /// The network, as `--net` names it.
+    pub(crate) net: String,
     /// It has a cgroup of its own, which whoever enters it enters as well.
     pub(crate) cgroup: bool,
 }
@@ -55,7 +55,7 @@ impl Record {
             init,
             root: plan.root.clone(),
             command: plan.command.clone(),
-            net: plan.net,
+            net: plan.network.net.to_string(),
             cgroup: plan.leaf.is_some(),
         };
         let failed = |errno| Error::errno("publish the container's record", errno);
@@ -102,10 +102,6 @@ impl Record {
     }
 
     fn encode(&self) -> Vec<u8> {
-        let net = match self.net {
-            Net::Private => "private",
-            Net::Host => "host",
-        };
         let init = self.init.to_string();
         let mut bytes = Vec::new();
         let mut field = |name: &str, value: &[u8]| {
@@ -114,7 +110,7 @@ impl Record {
         field("version", VERSION.as_bytes());
         field("init", init.as_bytes());
         field("root", self.root.as_os_str().as_bytes());
-        field("net", net.as_bytes());
+        field("net", self.net.as_bytes());
         field("cgroup", if self.cgroup { b"own" } else { b"caller's" });
         for argument in &self.command {
             field("argument", argument.as_bytes());
@@ -137,7 +133,7 @@ impl Record {
             init: 0,
             root: PathBuf::new(),
             command: Vec::new(),
-            net: Net::Private,
+            net: String::new(),
             cgroup: false,
         };
         for field in fields {
@@ -146,7 +142,7 @@ impl Record {
             match name {
                 b"init" => record.init = std::str::from_utf8(value).ok()?.parse().ok()?,
                 b"root" => record.root = text().into(),
-                b"net" if value == b"host" => record.net = Net::Host,
+                b"net" => record.net = String::from_utf8(value.to_vec()).ok()?,
                 b"cgroup" => record.cgroup = value == b"own",
                 b"argument" => record.command.push(text()),
                 _ => {}
@@ -166,7 +162,7 @@ mod tests {
             init: 4711,
             root: "/tmp/a\nb=c".into(),
             command: vec!["/bin/sh".into(), "-c".into(), "".into(), "a=b".into()],
-            net: Net::Host,
+            net: "bridge:br0".into(),
             cgroup: true,
         };
         assert_eq!(Record::decode(&record.encode()), Some(record));

@@ -9,18 +9,8 @@ use crate::error::{Error, Result};
 use crate::idmap::MapSpec;
 use crate::limits::Limits;
 use crate::mounts::Mount;
+use crate::net::Net;
 use crate::stop::StopSignal;
-
-/// The container's network.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Net {
-    /// A network namespace of its own with nothing but lo, which is up.
-    #[default]
-    Private,
-    /// The caller's network, over which container root has no power. That
-    /// includes services on the host's localhost and its abstract sockets.
-    Host,
-}
 
 /// Where changes to the root file system go.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -59,6 +49,9 @@ pub struct Spec {
     pub console: bool,
     /// The container's network.
     pub net: Net,
+    /// Show a copy of the host's /etc/resolv.conf where the host's name servers
+    /// can be reached.
+    pub dns: bool,
     /// User ids.
     pub uid_map: MapSpec,
     /// Group ids.
@@ -99,6 +92,7 @@ impl Spec {
             command: Vec::new(),
             console: true,
             net: Net::default(),
+            dns: true,
             uid_map: MapSpec::default(),
             gid_map: MapSpec::default(),
             init: false,

@@ -286,9 +286,9 @@ pub(crate) fn loopback_up() -> Sys<()> {
         .map(drop)
 }
 
-/// Closes every descriptor but three, two of which may be the same. Where
+/// Closes every descriptor but these, of which some may be the same. Where
 /// close_range(2) is missing, as many as the limit allows one by one.
-pub(crate) fn close_all_but(mut kept: [RawFd; 3]) {
+pub(crate) fn close_all_but<const N: usize>(mut kept: [RawFd; N]) {
     kept.sort_unstable();
     let mut first: libc::c_uint = 0;
     for fd in kept.map(RawFd::cast_unsigned) {
