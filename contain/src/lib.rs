@@ -9,8 +9,8 @@ use std::time::Duration;
 use clap::Parser;
 use clap::builder::{OsStringValueParser, TypedValueParser as _};
 use nscore::{
-    Changes, Cpus, Error, Host, Limits, MapSpec, Mount, Net, Outcome, Plan, Scope, Setting, Size,
-    Spec, StopSignal,
+    CapList, Changes, Cpus, Error, Host, Limits, MapSpec, Mount, Net, Outcome, Plan, Scope,
+    Seccomp, Setting, Size, Spec, StopSignal,
 };
 
 /// Boot a root file system as a container
@@ -134,6 +134,32 @@ pub struct Args {
     #[arg(long, value_name = "KEY=VALUE", help_heading = LIMITS)]
     cgroup: Vec<Setting>,
 
+    /// Less surface for a program that needs little
+    #[arg(long, help_heading = HARDENING)]
+    strict: bool,
+
+    /// Drop these capabilities: names, or all
+    #[arg(long, value_name = "LIST", help_heading = HARDENING)]
+    cap_drop: Vec<CapList>,
+
+    /// Keep these, which would be dropped
+    #[arg(long, value_name = "LIST", help_heading = HARDENING)]
+    cap_keep: Vec<CapList>,
+
+    /// Let no program gain privileges: su and ping will not work
+    #[arg(long, help_heading = HARDENING)]
+    no_new_privs: bool,
+
+    /// Filter system calls by the list of the profile, or not: default or off
+    #[arg(
+        long,
+        value_name = "WHICH",
+        default_value = "default",
+        hide_default_value = true
+    )]
+    #[arg(help_heading = HARDENING)]
+    seccomp: Seccomp,
+
     /// Run CMD by /bin/sh inside, in the new root, before init
     #[arg(short, long, value_name = "CMD", help_heading = HELPERS)]
     inside: Option<OsString>,
@@ -164,6 +190,7 @@ const IDENTITY: &str = "Identity";
 const LIFE: &str = "Console and life";
 const NETWORK: &str = "Network";
 const LIMITS: &str = "Limits";
+const HARDENING: &str = "Hardening";
 const HELPERS: &str = "Helpers";
 
 impl Args {
@@ -197,6 +224,11 @@ impl Args {
             dns: !self.no_dns,
             uid_map: self.uid_map,
             gid_map: self.gid_map,
+            strict: self.strict,
+            cap_drop: self.cap_drop.into_iter().collect(),
+            cap_keep: self.cap_keep.into_iter().collect(),
+            no_new_privs: self.no_new_privs,
+            seccomp: self.seccomp,
             init: self.init,
             reboot: !self.no_reboot,
             stop_signal: self.stop_signal,

@@ -7,6 +7,7 @@ use std::fmt;
 use nix::sched::CloneFlags;
 
 use crate::exec::Program;
+use crate::harden;
 use crate::hint::Op;
 use crate::mounts;
 use crate::namespaces::Set;
@@ -161,6 +162,8 @@ pub(crate) enum Action {
     /// A session of our own, with /dev/console as its terminal and as those
     /// standard streams that are terminals.
     TakeConsole([bool; 3]),
+    /// Give up what the profile does not leave to init.
+    Harden(harden::Step),
     /// Default signals, then become init.
     Exec(Program),
     /// The same for a program that goes on with our conversation.
@@ -274,6 +277,7 @@ impl fmt::Display for Action {
                 }
                 Ok(())
             }
+            Action::Harden(step) => step.fmt(f),
             Action::Exec(program) | Action::ExecInit(program) => write!(f, "run {program}"),
         }
     }

@@ -234,6 +234,7 @@ impl<'a> Child<'a> {
                 }
             }
             Action::TakeConsole(streams) => take_console(*streams)?,
+            Action::Harden(step) => step.perform()?,
             Action::ExecInit(program) => {
                 process::make_stream(self.socket, init::SOCKET)?;
                 return Err(self.exec(program));

@@ -10,11 +10,13 @@ use nix::sched::CloneFlags;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 use nix::unistd;
 
+use crate::caps::Set;
 use crate::cgroup::Traces;
 use crate::child::NAME;
 use crate::error::{Error, Result};
 use crate::store::Lock;
 use crate::sys::clone::{self, Fork};
+use crate::sys::harden::drop_capabilities;
 use crate::sys::{process, socket};
 
 /// A guard at work; dropping it lets it do its work and end.
@@ -113,6 +115,10 @@ fn watch(life: BorrowedFd, lock: Option<BorrowedFd>, traces: Option<&Traces>) ->
     let kept = [Some(life), lock, traces.map(Traces::fd)];
     process::close_all_but(kept.map(|fd| fd.unwrap_or(life).as_raw_fd()));
     let [init, companion, users] = receive(life);
+    // The owner of a container may kill in it, by its user namespace alone. What
+    // is left is for the directories that it made in its cgroup. To ask for less
+    // than one has cannot fail.
+    let _ = drop_capabilities(Set::DAC_OVERRIDE);
     process::forget_deep_stack();
     if let Some(init) = init {
         let end = PollFd::new(init.as_fd(), PollFlags::POLLIN);

@@ -17,6 +17,7 @@ use crate::child::NAME;
 use crate::console::Console;
 use crate::error::{Error, Result};
 use crate::exec::{self, Program};
+use crate::harden::{self, Profile};
 use crate::hint::Op;
 use crate::host::Terminals;
 use crate::launch::setgroups_allowed;
@@ -52,7 +53,7 @@ struct Entry {
     look: Option<Look>,
 }
 
-/// The steps that can fail inside, in their order.
+/// The steps that can fail inside, in their order; those of the profile follow.
 const STEPS: [&str; 7] = [
     "prepare to enter the container",
     "drop our groups",
@@ -114,12 +115,17 @@ impl Join {
     }
 }
 
-/// Runs a command in the container of our own child `init`, without a terminal
-/// and in init's kind of environment.
-pub(crate) fn run_inside(init: &Process, cgroup: bool, command: &[OsString]) -> Result<u8> {
+/// Runs a command in the container of our own child `init`, without a terminal,
+/// in init's kind of environment and with no more rights.
+pub(crate) fn run_inside(
+    init: &Process,
+    cgroup: bool,
+    profile: Profile,
+    command: &[OsString],
+) -> Result<u8> {
     let entry = Entry {
         drop_groups: setgroups_allowed(init.pid())?,
-        found: Found::of_child(init, cgroup)?,
+        found: Found::of_child(init, cgroup, profile)?,
         program: Program::new(command, &plan::environment(), OsStr::new(exec::PATH))?,
         root: nix::unistd::geteuid().is_root(),
         terminals: [false; 3],
@@ -129,6 +135,12 @@ pub(crate) fn run_inside(init: &Process, cgroup: bool, command: &[OsString]) -> 
 }
 
 impl Entry {
+    /// What makes the command no more than a process of the container's own.
+    fn profile_steps(&self) -> impl Iterator<Item = harden::Step> {
+        let profile = self.found.profile;
+        profile.limits().chain([profile.last()])
+    }
+
     fn run(self) -> Result<Outcome> {
         let signals = Signals::block()?;
         process::close_at_exec()
@@ -238,6 +250,9 @@ fn command(entry: &Entry, socket: BorrowedFd) -> Step {
     };
     sent.map_err(at(6))?;
     process::reset_signals().map_err(at(6))?;
+    for (i, step) in (STEPS.len()..).zip(entry.profile_steps()) {
+        step.perform().map_err(at(i))?;
+    }
     let failure = entry.program.exec();
     // Without a parent there is nobody to tell.
     let _ = Report::Exec { action: 0, failure }.send(socket, &[]);
@@ -286,7 +301,13 @@ fn await_command(
             Report::Running => running = Some(received.fds),
             Report::Exec { failure, .. } => return Err(entry.program.explain(&failure)),
             Report::Failed { action, errno } => {
-                let step = STEPS.get(action).copied().unwrap_or(STEPS[0]);
+                let step = match action.checked_sub(STEPS.len()) {
+                    None => STEPS[action].to_string(),
+                    Some(i) => match entry.profile_steps().nth(i) {
+                        Some(step) => step.to_string(),
+                        None => STEPS[0].to_string(),
+                    },
+                };
                 return Err(match (step, errno) {
                     (_, Errno::ESRCH) => Error::new("enter the container", "it has ended"),
                     (_, Errno::EAGAIN) if entry.found.cgroup => cgroup::not_entered(errno),

@@ -28,12 +28,14 @@
 
 mod action;
 mod caller;
+mod caps;
 mod cgroup;
 mod child;
 mod console;
 mod error;
 mod exec;
 mod guard;
+mod harden;
 mod hint;
 mod host;
 mod idmap;
@@ -52,6 +54,7 @@ mod process;
 mod pseudo;
 mod record;
 mod rootfs;
+mod seccomp;
 mod signals;
 mod spec;
 mod stop;
@@ -63,6 +66,7 @@ mod target;
 mod tree;
 
 pub use caller::Caller;
+pub use caps::CapList;
 pub use cgroup::Scope;
 pub use error::{Error, Result};
 pub use host::Host;
@@ -75,6 +79,7 @@ pub use mounts::{Mount, What};
 pub use net::{Bridge, Net, Pasta};
 pub use plan::Plan;
 pub use pseudo::Pseudo;
+pub use seccomp::Seccomp;
 pub use spec::{Changes, Spec};
 pub use stop::StopSignal;
 pub use supervise::Outcome;

@@ -16,6 +16,7 @@ use crate::caller::Caller;
 use crate::cgroup::{self, LeafPlan, Scope};
 use crate::error::{Error, Result, quoted};
 use crate::exec::{self, Program, c_string};
+use crate::harden::Profile;
 use crate::host::Host;
 use crate::idmap::{MapSpec, Maps};
 use crate::init;
@@ -67,6 +68,8 @@ pub struct Plan {
 pub(crate) struct Life {
     /// What runs under our own init, for the words on its failure.
     pub(crate) under_init: Option<Program>,
+    /// What init may do, and what joins it.
+    pub(crate) profile: Profile,
     pub(crate) reboot: bool,
     pub(crate) stop_signal: Option<StopSignal>,
     pub(crate) stop_timeout: Duration,
@@ -151,6 +154,7 @@ impl Life {
         };
         Ok(Life {
             under_init: spec.init.then(program).transpose()?,
+            profile: Profile::new(spec)?,
             reboot: spec.reboot,
             stop_signal: spec.stop_signal,
             stop_timeout: spec.stop_timeout,
@@ -204,7 +208,7 @@ fn find_root(path: &Path) -> Result<PathBuf> {
 /// systems come after it, because they belong to container root. Mounts that
 /// container root may not change are made before there is an init. The inside
 /// helper sees the root and /dev but not yet /proc and /sys; the pivot takes the
-/// host's files away.
+/// host's files away; and then what all of that takes is given up.
 fn actions(
     spec: &Spec,
     host: &Host,
@@ -272,6 +276,9 @@ fn actions(
     if let Some(streams) = console {
         actions.push(Action::TakeConsole(streams));
     }
+    let profile = Profile::new(spec)?;
+    actions.extend(profile.limits().map(Action::Harden));
+    actions.push(Action::Harden(profile.last()));
     let path = OsStr::new(exec::PATH);
     let mut environment = environment();
     environment.extend(around.systemd.then(systemd::environment).flatten());

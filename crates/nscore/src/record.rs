@@ -13,6 +13,7 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 
 use crate::error::{Error, Result};
+use crate::harden::Profile;
 use crate::plan::Plan;
 use crate::sys::{Sys, process};
 
@@ -44,6 +45,8 @@ pub(crate) struct Record {
     pub(crate) net: String,
     /// It has a cgroup of its own, which whoever enters it enters as well.
     pub(crate) cgroup: bool,
+    /// What is to hold for a command that joins.
+    pub(crate) profile: Profile,
 }
 
 impl Record {
@@ -57,6 +60,7 @@ impl Record {
             command: plan.command.clone(),
             net: plan.network.net.to_string(),
             cgroup: plan.leaf.is_some(),
+            profile: plan.life.profile,
         };
         let failed = |errno| Error::errno("publish the container's record", errno);
         let fd = match process::memfd(NAME) {
@@ -108,6 +112,7 @@ impl Record {
             bytes.extend([name.as_bytes(), b"=", value, b"\0"].concat());
         };
         field("version", VERSION.as_bytes());
+        field("profile", self.profile.to_string().as_bytes());
         field("init", init.as_bytes());
         field("root", self.root.as_os_str().as_bytes());
         field("net", self.net.as_bytes());
@@ -129,8 +134,13 @@ impl Record {
         if fields.next()?? != (b"version", VERSION.as_bytes()) {
             return None;
         }
+        // Without a profile nobody could join as the container is.
+        let (b"profile", profile) = fields.next()?? else {
+            return None;
+        };
         let mut record = Record {
             init: 0,
+            profile: Profile::from_record(std::str::from_utf8(profile).ok()?)?,
             root: PathBuf::new(),
             command: Vec::new(),
             net: String::new(),
@@ -164,6 +174,7 @@ mod tests {
             command: vec!["/bin/sh".into(), "-c".into(), "".into(), "a=b".into()],
             net: "bridge:br0".into(),
             cgroup: true,
+            profile: Profile::from_record("1,+strict").unwrap(),
         };
         assert_eq!(Record::decode(&record.encode()), Some(record));
     }
@@ -175,8 +186,10 @@ mod tests {
             b"\0",
             b"version=contain 2\0init=1\0",
             b"init=1\0",
-            b"version=contain 1\0init=x\0",
-            b"version=contain 1\0init\0",
+            b"version=contain 1\0init=1\0",
+            b"version=contain 1\0profile=1,other\0init=1\0",
+            b"version=contain 1\0profile=1,off\0init=x\0",
+            b"version=contain 1\0profile=1,off\0init\0",
         ] {
             assert_eq!(Record::decode(bytes), None, "{bytes:?}");
         }

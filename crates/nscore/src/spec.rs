@@ -5,11 +5,13 @@ use std::os::fd::RawFd;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::caps::CapList;
 use crate::error::{Error, Result};
 use crate::idmap::MapSpec;
 use crate::limits::Limits;
 use crate::mounts::Mount;
 use crate::net::Net;
+use crate::seccomp::Seccomp;
 use crate::stop::StopSignal;
 
 /// Where changes to the root file system go.
@@ -56,6 +58,19 @@ pub struct Spec {
     pub uid_map: MapSpec,
     /// Group ids.
     pub gid_map: MapSpec,
+    /// Give a program that needs little no more: no capability, no new
+    /// privilege, few system calls, and less of /proc.
+    pub strict: bool,
+    /// Capabilities to drop although the profile has them.
+    pub cap_drop: CapList,
+    /// Capabilities to keep although the profile drops them. A name in either
+    /// list says more than `all` in the other.
+    pub cap_keep: CapList,
+    /// No program gives its process more rights than it has: no set-id program
+    /// and no file capability takes effect.
+    pub no_new_privs: bool,
+    /// Whether system calls are filtered.
+    pub seccomp: Seccomp,
     /// Run the command under a small init that reaps orphans and passes
     /// signals: see [`init_if_asked`](crate::init_if_asked).
     pub init: bool,
@@ -95,6 +110,11 @@ impl Spec {
             dns: true,
             uid_map: MapSpec::default(),
             gid_map: MapSpec::default(),
+            strict: false,
+            cap_drop: CapList::default(),
+            cap_keep: CapList::default(),
+            no_new_privs: false,
+            seccomp: Seccomp::default(),
             init: false,
             reboot: true,
             stop_signal: None,

@@ -12,6 +12,7 @@ use nix::sys::wait::WaitStatus;
 
 use crate::console::{self, Console, Event};
 use crate::error::{Error, Result};
+use crate::harden::Resting;
 use crate::net::Attached;
 use crate::plan::Life;
 use crate::process::Process;
@@ -88,7 +89,7 @@ struct Supervisor<'a> {
 /// Supervises `process` to its end.
 ///
 /// # Errors
-/// Only when polling itself fails.
+/// Only when polling itself fails, or giving up rights meanwhile.
 pub(crate) fn until_end(
     process: Process,
     console: Option<Console>,
@@ -96,6 +97,7 @@ pub(crate) fn until_end(
     signals: &Signals,
     role: Role<'_>,
 ) -> Result<Outcome> {
+    let _resting = Resting::begin()?;
     let mut supervisor = Supervisor {
         process,
         console,
@@ -260,7 +262,7 @@ impl Supervisor<'_> {
             // by sigwait(3) shows no handler.
             Some(Method::Signal(signal)) => self.process.signal(signal),
             Some(Method::Command(command)) => {
-                match stop::start(command, &self.process, life.cgroup) {
+                match stop::start(command, &self.process, life.cgroup, life.profile) {
                     Ok(stopper) => self.stopper = Some(stopper),
                     Err(_) => self.signal_or_kill(reason, signal),
                 }

@@ -12,6 +12,7 @@ use nix::sched::CloneFlags;
 use std::os::fd::AsFd as _;
 
 use crate::error::{Error, Result, quoted};
+use crate::harden::Profile;
 use crate::namespaces;
 use crate::process::Process;
 use crate::record::Record;
@@ -32,6 +33,8 @@ pub(crate) struct Found {
     pub(crate) namespaces: CloneFlags,
     /// It has a cgroup of its own.
     pub(crate) cgroup: bool,
+    /// What its processes may do.
+    pub(crate) profile: Profile,
 }
 
 impl TryFrom<OsString> for Target {
@@ -86,13 +89,14 @@ impl Target {
             pidfd,
             namespaces,
             cgroup: record.cgroup,
+            profile: record.profile,
         })
     }
 }
 
 impl Found {
     /// The container of an init that is our own child.
-    pub(crate) fn of_child(init: &Process, cgroup: bool) -> Result<Found> {
+    pub(crate) fn of_child(init: &Process, cgroup: bool, profile: Profile) -> Result<Found> {
         let what = "enter our own container";
         let pidfd = init
             .pidfd()
@@ -103,6 +107,7 @@ impl Found {
             pidfd,
             namespaces: differing(init.pid(), what)?,
             cgroup,
+            profile,
         })
     }
 }
