@@ -9,6 +9,7 @@ use nix::sched::CloneFlags;
 use crate::exec::Program;
 use crate::harden;
 use crate::hint::Op;
+use crate::mask::Mask;
 use crate::mounts;
 use crate::namespaces::Set;
 use crate::net::resolv;
@@ -25,6 +26,8 @@ pub(crate) enum Place {
     Dev,
     /// Its /dev/pts, once mounted.
     Pts,
+    /// Its /proc, once mounted, where a step needs it.
+    Proc,
     /// Its /sys, once mounted.
     Sys,
     /// The root below an overlay, where the child finds it itself.
@@ -40,13 +43,14 @@ pub(crate) enum Place {
 
 impl Place {
     /// How many there are: the child keeps one descriptor for each.
-    pub(crate) const COUNT: usize = 8;
+    pub(crate) const COUNT: usize = 9;
 
-    fn path(self) -> &'static str {
+    pub(crate) fn path(self) -> &'static str {
         match self {
             Place::Root => "",
             Place::Dev => "/dev",
             Place::Pts => "/dev/pts",
+            Place::Proc => "/proc",
             Place::Sys => "/sys",
             Place::Lower => "lower",
             Place::Store => "upper",
@@ -148,6 +152,8 @@ pub(crate) enum Action {
     Link { at: At, target: &'static CStr },
     /// Make a mounted place read-only.
     ReadOnly(Place),
+    /// Hide a part of /proc or /sys, or make it read-only.
+    Mask(Mask),
     /// Make a pseudo-terminal and show it as /dev/console.
     MakeConsole(Look),
     /// Show our copy of the host's resolv.conf, where the root has its own.
@@ -259,6 +265,7 @@ impl fmt::Display for Action {
             }
             Action::Link { at, target } => write!(f, "link {at} to {}", name(target)),
             Action::ReadOnly(place) => write!(f, "make {} read-only", place.path()),
+            Action::Mask(mask) => mask.fmt(f),
             Action::MakeConsole(_) => write!(f, "create pseudo-terminal on /dev/console"),
             Action::ShowResolver => write!(f, "show a copy of the host's {}", resolv::HOST),
             Action::LoopbackUp => write!(f, "bring up lo"),

@@ -43,6 +43,7 @@ mod init;
 mod join;
 mod launch;
 mod limits;
+mod mask;
 mod message;
 mod mounts;
 mod namespaces;

@@ -20,6 +20,7 @@ use crate::harden::Profile;
 use crate::host::Host;
 use crate::idmap::{MapSpec, Maps};
 use crate::init;
+use crate::mask;
 use crate::mounts::{self, Mounts};
 use crate::namespaces::Set;
 use crate::net::{Net, Network, Resolver};
@@ -254,7 +255,7 @@ fn actions(
         actions.push(Action::RunInside(Program::shell(text, &[])?));
     }
     if !mounts.replaces("/proc") {
-        actions.extend(rootfs::proc());
+        actions.extend(rootfs::proc(spec.strict));
     }
     // A cgroup that the container could write to is its own, or else the
     // caller's: hidden.
@@ -271,6 +272,11 @@ fn actions(
         actions.push(Action::LoopbackUp);
     }
     actions.append(&mut mounts.kernel);
+    if spec.strict {
+        // What the caller shows instead of ours is shown.
+        let ours = mask::all().filter(|mask| !mounts.replaces(mask.at.0.path()));
+        actions.extend(ours.map(Action::Mask));
+    }
     let covered = root.over_host.is_some();
     actions.push(Action::Pivot { covered });
     if let Some(streams) = console {
