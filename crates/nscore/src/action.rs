@@ -15,6 +15,7 @@ use crate::namespaces::Set;
 use crate::net::resolv;
 use crate::overlay;
 use crate::sys::mount::FileSystem;
+use crate::sys::shim::Image;
 use crate::sys::tty::Look;
 
 /// A directory that the child holds open while it builds the root.
@@ -168,6 +169,8 @@ pub(crate) enum Action {
     /// A session of our own, with /dev/console as its terminal and as those
     /// standard streams that are terminals.
     TakeConsole([bool; 3]),
+    /// Make the copy in memory that is run in place of a file of the host's.
+    Seal(Image),
     /// Give up what the profile does not leave to init.
     Harden(harden::Step),
     /// Default signals, then become init.
@@ -197,6 +200,7 @@ impl Action {
             Action::Overlay(step) => step.op(),
             Action::Mounts(step) => step.op(),
             Action::Pivot { .. } => Op::Pivot,
+            Action::Harden(harden::Step::Filter(_)) => Op::Filter,
             _ => Op::Other,
         }
     }
@@ -284,6 +288,7 @@ impl fmt::Display for Action {
                 }
                 Ok(())
             }
+            Action::Seal(_) => write!(f, "keep this program's file from the container"),
             Action::Harden(step) => step.fmt(f),
             Action::Exec(program) | Action::ExecInit(program) => write!(f, "run {program}"),
         }

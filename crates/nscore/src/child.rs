@@ -20,12 +20,13 @@ use nix::unistd;
 use crate::action::{Action, At, BindKind, Place};
 use crate::exec::{Failure, Program};
 use crate::init;
-use crate::message::{Go, Report};
+use crate::message::{Go, Path, Report};
 use crate::namespaces::NEWTIME;
+use crate::sealed;
 use crate::sys::clone::{self, Fork};
 use crate::sys::socket::MAX_FDS;
 use crate::sys::tty::{self, Look};
-use crate::sys::{Sys, mount, path, process};
+use crate::sys::{Sys, mount, path, process, shim};
 
 mod mounts;
 mod nested;
@@ -88,6 +89,8 @@ struct Child<'a> {
     /// What our copy of the host's resolv.conf is to hold, and the copy.
     resolver: Option<&'a [u8]>,
     copy: Option<OwnedFd>,
+    /// What the exec goes by way of, or is of.
+    sealed: Option<OwnedFd>,
     /// setgroups(2) is allowed.
     drop_groups: bool,
     /// The caller's umask, back in force for programs.
@@ -105,7 +108,10 @@ pub(crate) fn run<'a>(
     match perform(actions, made, resolver, socket) {
         Stop::Orphaned => {}
         // Without a supervisor there is nobody to tell.
-        Stop::Say(report) => drop(report.send(socket, &[])),
+        Stop::Say(report) => {
+            let _ = report.send(socket, &[]);
+            sealed::await_end(socket);
+        }
     }
     process::exit(1)
 }
@@ -126,6 +132,7 @@ fn perform<'a>(
         console: None,
         resolver,
         copy: None,
+        sealed: None,
         drop_groups: false,
         umask: stat::umask(Mode::empty()),
     };
@@ -139,7 +146,10 @@ fn perform<'a>(
         let Err(failed) = child.step(action) else {
             continue;
         };
-        child.unmake();
+        // Later than that the supervisor does it.
+        if !matches!(failed, Failed::Exec(_)) {
+            child.unmake();
+        }
         return match failed {
             Failed::Orphaned => Stop::Orphaned,
             Failed::Errno(errno) => fatal(i, errno),
@@ -236,11 +246,25 @@ impl<'a> Child<'a> {
             }
             Action::TakeConsole(streams) => take_console(*streams)?,
             Action::Harden(step) => step.perform()?,
-            Action::ExecInit(program) => {
-                process::make_stream(self.socket, init::SOCKET)?;
-                return Err(self.exec(program));
+            Action::Seal(image) => {
+                let dev = || path::open_dir(self.place(Place::Dev)?, c".");
+                self.sealed = Some(shim::seal(*image, dev)?);
             }
-            Action::Exec(program) => return Err(self.exec(program)),
+            Action::ExecInit(program) => {
+                self.prepare_exec()?;
+                process::make_stream(self.socket, init::SOCKET)?;
+                return Err(Failed::Exec(match &self.sealed {
+                    Some(image) => program.exec_image(image.as_fd()),
+                    None => program.exec(),
+                }));
+            }
+            Action::Exec(program) => {
+                self.prepare_exec()?;
+                return Err(Failed::Exec(match &self.sealed {
+                    Some(shim) => sealed::exec(program, shim.as_fd(), self.socket),
+                    None => program.exec(),
+                }));
+            }
         }
         Ok(())
     }
@@ -315,10 +339,18 @@ impl<'a> Child<'a> {
         }
     }
 
-    /// Tells the supervisor, hands it console and copy, waits until it is ready,
-    /// and becomes init.
-    fn exec(&mut self, program: &Program) -> Failed {
+    /// Tells the supervisor what was made, hands it console and copy, and waits
+    /// until it is ready.
+    fn prepare_exec(&self) -> Result<(), Failed> {
         stat::umask(self.umask);
+        for (path, end) in &self.made {
+            // One that is too long to be told stays.
+            if let Ok(path) = Path::new(&path.to_bytes()[..*end]) {
+                Report::Made(path)
+                    .send(self.socket, &[])
+                    .map_err(|_| Failed::Orphaned)?;
+            }
+        }
         let console = self.console.as_ref().map(|(master, slave)| [master, slave]);
         let mut fds = [self.socket; 3];
         let mut count = 0;
@@ -328,12 +360,9 @@ impl<'a> Child<'a> {
         }
         let sent = Report::Running.send(self.socket, &fds[..count]);
         if sent.is_err() || Go::receive(self.socket).is_err() {
-            return Failed::Orphaned;
+            return Err(Failed::Orphaned);
         }
-        if let Err(errno) = process::reset_signals() {
-            return Failed::Errno(errno);
-        }
-        Failed::Exec(program.exec())
+        Ok(process::reset_signals()?)
     }
 }
 

@@ -1,16 +1,19 @@
 //! Programs to exec: arguments and environment prepared before the clone,
 //! candidates from a PATH, and why an exec failed.
 
+use std::cell::Cell;
 use std::ffi::{CStr, CString, OsStr, OsString};
 use std::fmt;
+use std::os::fd::BorrowedFd;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::stat::{self, Mode, SFlag};
+use nix::unistd::{self, AccessFlags};
 
 use crate::error::{self, Error, Result, quoted};
-use crate::sys::process;
+use crate::sys::{Sys, process, shim};
 
 mod header;
 
@@ -48,6 +51,8 @@ pub(crate) struct Program {
     arguments: Array,
     /// For each candidate the arguments of a shell that reads it as a script.
     scripts: Vec<Vec<*const libc::c_char>>,
+    /// The arguments of the shim: two of its own before the program's.
+    shim: Vec<Cell<*const libc::c_char>>,
     environment: Array,
 }
 
@@ -106,7 +111,12 @@ impl Program {
         let arguments = Array::new(arguments);
         let rest = arguments.pointers.get(1..).unwrap_or_default();
         let script = |path: &CString| [&[SHELL_C.as_ptr(), path.as_ptr()], rest].concat();
+        let shim = [std::ptr::null(); 2].into_iter();
         Ok(Program {
+            shim: shim
+                .chain(arguments.pointers.clone())
+                .map(Cell::new)
+                .collect(),
             scripts: candidates.iter().map(script).collect(),
             candidates,
             arguments,
@@ -159,8 +169,7 @@ impl Program {
                 }
                 // As execvp(3), a text without "#!" is a script of the shell's.
                 Errno::ENOEXEC => {
-                    let header = &failure.header[..failure.header_len];
-                    if !header.is_empty() && !header.contains(&0) {
+                    if failure.is_text() {
                         self.exec_as(SHELL_C, &self.scripts[i]);
                     }
                     return failure;
@@ -169,6 +178,48 @@ impl Program {
             }
         }
         first.unwrap_or(Failure::new(Errno::ENOENT, 0))
+    }
+
+    /// The candidate that an exec would take, as far as can be told without one,
+    /// with no error number; else why there is none.
+    pub(crate) fn choose(&self) -> Failure {
+        let mut first = None;
+        for (i, candidate) in self.candidates.iter().enumerate() {
+            let errno = runnable(candidate).err().unwrap_or(Errno::UnknownErrno);
+            let failure = Failure::new(errno, i).inspect(candidate);
+            match errno {
+                Errno::ENOENT | Errno::ENOTDIR | Errno::EACCES => {
+                    if failure.mode != 0 || self.candidates.len() == 1 {
+                        first.get_or_insert(failure);
+                    }
+                }
+                _ => return failure,
+            }
+        }
+        first.unwrap_or(Failure::new(Errno::ENOENT, 0))
+    }
+
+    /// Becomes the shim, which becomes this candidate, or tells why not.
+    #[allow(unsafe_code)]
+    pub(crate) fn exec_shim(&self, shim: BorrowedFd, chosen: &Failure) -> Failure {
+        let i = chosen.candidate;
+        let shell = if chosen.is_text() { SHELL_C } else { c"" };
+        self.shim[0].set(shell.as_ptr());
+        self.shim[1].set(self.candidates[i].as_ptr());
+        // A Cell of a pointer is laid out as the pointer.
+        let arguments = self.shim.as_ptr().cast();
+        // SAFETY: both arrays end in null, and their strings live in self.
+        let errno = unsafe { shim::exec(shim, arguments, self.environment.pointers.as_ptr()) };
+        Failure::new(errno, i)
+    }
+
+    /// Becomes the program in this open file.
+    #[allow(unsafe_code)]
+    pub(crate) fn exec_image(&self, image: BorrowedFd) -> Failure {
+        let arguments = self.arguments.pointers.as_ptr();
+        // SAFETY: both arrays end in null, and their strings live in self.
+        let errno = unsafe { shim::exec(image, arguments, self.environment.pointers.as_ptr()) };
+        Failure::new(errno, 0)
     }
 
     #[allow(unsafe_code)]
@@ -232,6 +283,12 @@ impl Failure {
         }
     }
 
+    /// Whether the file is text, and so a script of the shell's if of nothing.
+    fn is_text(&self) -> bool {
+        let header = &self.header[..self.header_len];
+        !header.is_empty() && !header.contains(&0)
+    }
+
     /// Looks at the file that could not be run.
     fn inspect(mut self, path: &CStr) -> Failure {
         self.mode = stat::stat(path).map_or(0, |status| status.st_mode);
@@ -242,6 +299,15 @@ impl Failure {
         }
         self
     }
+}
+
+/// What an exec would say of this file, short of looking into it.
+fn runnable(path: &CStr) -> Sys<()> {
+    let kind = SFlag::from_bits_truncate(stat::stat(path)?.st_mode) & SFlag::S_IFMT;
+    if kind != SFlag::S_IFREG {
+        return Err(Errno::EACCES);
+    }
+    unistd::access(path, AccessFlags::X_OK)
 }
 
 /// The command line, words with blanks in quotes.

@@ -1,6 +1,7 @@
 //! One table that turns an operation, an error number and what this machine is
 //! into advice. A row speaks only when a checked fact supports it.
 
+mod harden;
 mod layers;
 
 use std::fs;
@@ -33,6 +34,8 @@ pub(crate) enum Op {
     Overlay,
     /// pivot_root(2).
     Pivot,
+    /// Installing a filter, seccomp(2).
+    Filter,
     /// setns(2) into another process's namespaces.
     Join,
     /// Making an interface of the host's network, rtnetlink(7).
@@ -69,6 +72,8 @@ pub(crate) struct Facts {
     pub(crate) initramfs: bool,
     /// A mount that covers a part of /proc or /sys.
     pub(crate) masked: Option<String>,
+    /// The kernel does not list what filters can answer.
+    pub(crate) no_filters: bool,
     /// The kernel's version.
     pub(crate) kernel: Option<(u32, u32)>,
 }
@@ -101,6 +106,7 @@ impl Facts {
                 let below = |top: &str| point.starts_with(top);
                 below("/proc/") && !below("/proc/sys/fs/binfmt_misc") || below("/sys/firmware")
             }),
+            no_filters: !Path::new("/proc/sys/kernel/seccomp").exists(),
             kernel: kernel_version(),
         }
     }
@@ -379,6 +385,16 @@ const TABLE: &[Row] = &[
         advise: network_forbidden,
     },
     Row {
+        op: Op::Filter,
+        errno: Errno::EINVAL,
+        advise: harden::no_filters,
+    },
+    Row {
+        op: Op::Filter,
+        errno: Errno::ENOSYS,
+        advise: harden::no_filters,
+    },
+    Row {
         op: Op::Join,
         errno: Errno::EPERM,
         advise: join_forbidden,
@@ -408,6 +424,7 @@ mod tests {
             user_namespace_enable: Some(false),
             chrooted: false,
             initramfs: true,
+            no_filters: true,
             masked: Some("/proc/kcore".into()),
             kernel: Some((5, 10)),
         }

@@ -2,6 +2,7 @@
 //! command there as a child of ours, and ends; we stay outside and supervise.
 
 use std::ffi::{OsStr, OsString};
+use std::fs;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
@@ -20,15 +21,18 @@ use crate::exec::{self, Program};
 use crate::harden::{self, Profile};
 use crate::hint::Op;
 use crate::host::Terminals;
+use crate::idmap::IdMap;
 use crate::launch::setgroups_allowed;
 use crate::message::Report;
 use crate::net::Attached;
 use crate::plan;
 use crate::process::Process;
 use crate::record::Record;
+use crate::sealed;
 use crate::signals::Signals;
 use crate::supervise::{self, Outcome, Role};
 use crate::sys::clone::{self, Fork};
+use crate::sys::shim::Image;
 use crate::sys::tty::{self, Look};
 use crate::sys::{Sys, process};
 use crate::target::{Found, Target};
@@ -51,10 +55,12 @@ struct Entry {
     root: bool,
     terminals: [bool; 3],
     look: Option<Look>,
+    /// The file of this program is one that the container could change.
+    exposed: bool,
 }
 
 /// The steps that can fail inside, in their order; those of the profile follow.
-const STEPS: [&str; 7] = [
+const STEPS: [&str; 8] = [
     "prepare to enter the container",
     "drop our groups",
     "enter the container's namespaces",
@@ -62,7 +68,20 @@ const STEPS: [&str; 7] = [
     "start a process in the container",
     "create a pseudo-terminal in the container",
     "prepare the command",
+    "keep this program's file from the container",
 ];
+
+/// Whether the ids of the container of `init` could change this program's file.
+fn exposed(init: libc::pid_t) -> Result<bool> {
+    let map = |file| {
+        let path = format!("/proc/{init}/{file}");
+        let failed = |error| Error::io(format!("read {path}"), &error);
+        let text = fs::read_to_string(&path).map_err(failed)?;
+        IdMap::from_kernel_text(&text)
+            .ok_or_else(|| Error::new("enter the container", "it maps no id"))
+    };
+    Ok(sealed::due(Image::Shim, &map("uid_map")?, &map("gid_map")?)?.is_some())
+}
 
 impl Join {
     /// Runs the command to its end. Single-threaded callers only; blocks all
@@ -88,6 +107,7 @@ impl Join {
         path.push(exec::PATH);
         Entry {
             drop_groups: setgroups_allowed(found.init)?,
+            exposed: exposed(found.init)?,
             found,
             program: Program::new(&command, &exec::callers_environment(), &path)?,
             root: nix::unistd::geteuid().is_root(),
@@ -125,6 +145,7 @@ pub(crate) fn run_inside(
 ) -> Result<u8> {
     let entry = Entry {
         drop_groups: setgroups_allowed(init.pid())?,
+        exposed: exposed(init.pid())?,
         found: Found::of_child(init, cgroup, profile)?,
         program: Program::new(command, &plan::environment(), OsStr::new(exec::PATH))?,
         root: nix::unistd::geteuid().is_root(),
@@ -249,11 +270,17 @@ fn command(entry: &Entry, socket: BorrowedFd) -> Step {
         None => Report::Running.send(socket, &[]),
     };
     sent.map_err(at(6))?;
+    let shim = entry.exposed.then(|| sealed::seal(Image::Shim));
+    let shim = shim.transpose().map_err(at(7))?;
     process::reset_signals().map_err(at(6))?;
+    process::new_session_keyring().map_err(at(6))?;
     for (i, step) in (STEPS.len()..).zip(entry.profile_steps()) {
         step.perform().map_err(at(i))?;
     }
-    let failure = entry.program.exec();
+    let failure = match &shim {
+        Some(shim) => sealed::exec(&entry.program, shim.as_fd(), socket),
+        None => entry.program.exec(),
+    };
     // Without a parent there is nobody to tell.
     let _ = Report::Exec { action: 0, failure }.send(socket, &[]);
     Ok(())
@@ -289,6 +316,7 @@ fn await_command(
 ) -> Result<(Process, Option<Console>)> {
     let mut command = None;
     let mut running = None;
+    let mut tried = None;
     loop {
         signals.wait_for(socket.as_fd(), "enter the container")?;
         let received = Report::receive(socket).map_err(|errno| Error::errno(STEPS[0], errno))?;
@@ -316,7 +344,12 @@ fn await_command(
                     }
                 });
             }
+            Report::Trying(failure) => tried = Some(failure),
+            Report::Refused { errno } => {
+                return Err(entry.program.explain(&sealed::refusal(tried, errno)));
+            }
             Report::Helper { status } => return Err(supervise::helper_failed("inside", status)),
+            Report::Made(_) => {}
         }
     }
     match (command, running) {

@@ -1,6 +1,7 @@
 //! One start: clone, maps, helpers, the go, and the child's report; then
 //! supervision, and from the top again when the container reboots.
 
+use std::ffi::CString;
 use std::io::Write as _;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::Path;
@@ -24,9 +25,11 @@ use crate::outside;
 use crate::plan::Plan;
 use crate::process::Process;
 use crate::record::Record;
+use crate::sealed;
 use crate::signals::Signals;
 use crate::store::{Lock, Store};
 use crate::supervise::{self, Outcome, Role};
+use crate::sweep::sweep;
 use crate::sys::clone::{self, Fork};
 use crate::sys::process;
 use crate::tree;
@@ -127,14 +130,14 @@ fn start(
     let record = Record::publish(plan, init.pid())?;
     network.await_ready(&plan.network, signals)?;
     say_go(plan, &init, &socket, Vec::new())?;
-    let fds = await_set_up(plan, &init, &socket, signals)?;
+    let (fds, made) = await_set_up(plan, &init, &socket, signals)?;
     let (console, copy) = match (plan.console, fds) {
         (Some(streams), [Some(master), Some(slave), copy]) => {
             (Some(Console::new(master, slave, streams)?), copy)
         }
         (_, [copy, ..]) => (None, copy),
     };
-    await_exec(plan, &socket)?;
+    await_exec(plan, &socket).inspect_err(|_| sweep(&init, &made))?;
     drop(socket);
     record.as_ref().map_or(Ok(()), Record::seal)?;
     tell_ready(plan, init.pid())?;
@@ -238,14 +241,21 @@ pub(crate) fn setgroups_allowed(pid: libc::pid_t) -> Result<bool> {
 }
 
 /// Waits until the child is ready to become init; what it says then carries the
-/// console.
-fn await_set_up(plan: &Plan, init: &Process, socket: &OwnedFd, signals: &Signals) -> Result<Fds> {
-    match await_report(init, socket, signals)? {
-        Received {
-            report: Report::Running,
-            fds,
-        } => Ok(fds),
-        Received { report, .. } => Err(explain(plan, report)),
+/// console, and before that it names what it has added to the root.
+fn await_set_up(
+    plan: &Plan,
+    init: &Process,
+    socket: &OwnedFd,
+    signals: &Signals,
+) -> Result<(Fds, Vec<CString>)> {
+    let mut made = Vec::new();
+    loop {
+        let Received { report, fds } = await_report(init, socket, signals)?;
+        match report {
+            Report::Running => return Ok((fds, made)),
+            Report::Made(path) => made.extend(CString::new(path.bytes())),
+            report => return Err(explain(plan, report)),
+        }
     }
 }
 
@@ -263,7 +273,23 @@ fn await_report(child: &Process, socket: &OwnedFd, signals: &Signals) -> Result<
 
 /// Waits for the exec of init. Signals wait as well: init is to have them.
 fn await_exec(plan: &Plan, socket: &OwnedFd) -> Result<()> {
-    receive(socket)?.map_or(Ok(()), |received| Err(explain(plan, received.report)))
+    let mut tried = None;
+    while let Some(received) = receive(socket)? {
+        let report = match received.report {
+            Report::Trying(failure) => {
+                tried = Some(failure);
+                continue;
+            }
+            Report::Refused { errno } => Report::Exec {
+                // The exec is the last of all.
+                action: plan.actions.len() - 1,
+                failure: sealed::refusal(tried, errno),
+            },
+            report => report,
+        };
+        return Err(explain(plan, report));
+    }
+    Ok(())
 }
 
 fn receive(socket: &OwnedFd) -> Result<Option<Received>> {
@@ -285,6 +311,10 @@ fn explain(plan: &Plan, report: Report) -> Error {
                 None => Error::errno("start init", failure.errno),
             }
         }
-        Report::Running | Report::Started { .. } => Error::errno("start init", Errno::EBADMSG),
+        Report::Running
+        | Report::Started { .. }
+        | Report::Made(_)
+        | Report::Trying(_)
+        | Report::Refused { .. } => Error::errno("start init", Errno::EBADMSG),
     }
 }

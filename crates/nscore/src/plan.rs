@@ -26,10 +26,12 @@ use crate::namespaces::Set;
 use crate::net::{Net, Network, Resolver};
 use crate::overlay;
 use crate::rootfs;
+use crate::sealed;
 use crate::spec::Spec;
 use crate::stop::StopSignal;
 use crate::store::Store;
 use crate::sys::process;
+use crate::sys::shim::Image;
 use crate::systemd;
 use crate::tree::Tree;
 
@@ -277,6 +279,13 @@ fn actions(
         let ours = mask::all().filter(|mask| !mounts.replaces(mask.at.0.path()));
         actions.extend(ours.map(Action::Mask));
     }
+    let image = if spec.init {
+        Image::Ourselves
+    } else {
+        Image::Shim
+    };
+    let sealed = sealed::due(image, &maps.user.map, &maps.group.map)?;
+    actions.extend(sealed.map(Action::Seal));
     let covered = root.over_host.is_some();
     actions.push(Action::Pivot { covered });
     if let Some(streams) = console {

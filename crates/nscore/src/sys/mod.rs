@@ -10,6 +10,7 @@ pub(crate) mod layers;
 pub(crate) mod mount;
 pub(crate) mod path;
 pub(crate) mod process;
+pub(crate) mod shim;
 pub(crate) mod socket;
 pub(crate) mod tty;
 
