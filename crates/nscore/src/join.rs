@@ -322,11 +322,11 @@ fn await_command(
         let received = Report::receive(socket).map_err(|errno| Error::errno(STEPS[0], errno))?;
         let Some(received) = received else { break };
         match received.report {
-            Report::Started { pid } => {
+            Report::Started { pid } if command.is_none() => {
                 let [pidfd, ..] = received.fds;
                 command = pidfd.map(|pidfd| Process::new(pid, pidfd));
             }
-            Report::Running => running = Some(received.fds),
+            Report::Running if running.is_none() => running = Some(received.fds),
             Report::Exec { failure, .. } => return Err(entry.program.explain(&failure)),
             Report::Failed { action, errno } => {
                 let step = match action.checked_sub(STEPS.len()) {
@@ -349,7 +349,8 @@ fn await_command(
                 return Err(entry.program.explain(&sealed::refusal(tried, errno)));
             }
             Report::Helper { status } => return Err(supervise::helper_failed("inside", status)),
-            Report::Made(_) => {}
+            // Once there is a shim, the container could speak in its place.
+            Report::Started { .. } | Report::Running | Report::Made(_) => {}
         }
     }
     match (command, running) {
