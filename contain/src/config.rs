@@ -202,7 +202,14 @@ impl Reader<'_> {
         };
         let excluding = self.options.get_arg_conflicts_with(option);
         let adds = matches!(option.get_action(), ArgAction::Append);
+        // Two names of one choice, which agree or are an error.
+        let other = match id {
+            "host_net" => Some("net"),
+            "net" => Some("host_net"),
+            _ => None,
+        };
         by_hand(id) && !adds
+            || other.is_some_and(by_hand)
             || excluding
                 .iter()
                 .any(|other| by_hand(other.get_id().as_str()))

@@ -9,8 +9,8 @@ use std::time::Duration;
 use clap::Parser;
 use clap::builder::{OsStringValueParser, TypedValueParser as _};
 use nscore::{
-    Assignment, Changes, Cpus, Error, Host, Hostname, Limits, MapSpec, Mount, Name, Net, Outcome,
-    Plan, Scope, Setting, Size, Spec, StopSignal, UserSpec,
+    Assignment, CapList, Changes, Cpus, Error, Host, Hostname, Limits, MapSpec, Mount, Name, Net,
+    Outcome, Plan, Scope, Seccomp, Setting, Size, Spec, StopSignal, UserSpec,
 };
 
 /// Boot a root file system as a container
@@ -123,10 +123,18 @@ pub struct Args {
     #[arg(help_heading = LIFE)]
     ready_fd: Option<i32>,
 
-    /// Share the host's network, unprivileged
+    /// Share the host's network, unprivileged: --net host
     #[arg(short = 'n', long, help_heading = NETWORK)]
     host_net: bool,
 
+    /// Use network private (default), host, pasta[,tcp:HOST:INSIDE][,udp:HOST:INSIDE]...
+    /// or bridge:NAME[,ip=ADDR/LEN][,gw=ADDR]
+    #[arg(long, value_name = "MODE", help_heading = NETWORK)]
+    net: Option<Net>,
+
+    /// Leave /etc/resolv.conf alone
+    #[arg(long, help_heading = NETWORK)]
+    no_dns: bool,
     /// Limit memory to SIZE (bytes, or with K, M, G, T), without swap
     #[arg(short, long, value_name = "SIZE", help_heading = LIMITS)]
     memory: Option<Size>,
@@ -146,6 +154,32 @@ pub struct Args {
     /// Set the cgroup's file KEY, like cpu.weight or io.max; repeatable
     #[arg(long, value_name = "KEY=VALUE", help_heading = LIMITS)]
     cgroup: Vec<Setting>,
+
+    /// Less surface for a program that needs little
+    #[arg(long, help_heading = HARDENING)]
+    strict: bool,
+
+    /// Drop these capabilities: names, or all
+    #[arg(long, value_name = "LIST", help_heading = HARDENING)]
+    cap_drop: Vec<CapList>,
+
+    /// Keep these, which would be dropped
+    #[arg(long, value_name = "LIST", help_heading = HARDENING)]
+    cap_keep: Vec<CapList>,
+
+    /// Let no program gain privileges: su and ping will not work
+    #[arg(long, help_heading = HARDENING)]
+    no_new_privs: bool,
+
+    /// Filter system calls by the list of the profile, or not: default or off
+    #[arg(
+        long,
+        value_name = "WHICH",
+        default_value = "default",
+        hide_default_value = true
+    )]
+    #[arg(help_heading = HARDENING)]
+    seccomp: Seccomp,
 
     /// Run CMD by /bin/sh inside, in the new root, before init
     #[arg(short, long, value_name = "CMD", help_heading = HELPERS)]
@@ -177,6 +211,7 @@ const IDENTITY: &str = "Identity and environment";
 const LIFE: &str = "Console and life";
 const NETWORK: &str = "Network";
 const LIMITS: &str = "Limits";
+const HARDENING: &str = "Hardening";
 const HELPERS: &str = "Helpers";
 
 impl Args {
@@ -185,6 +220,14 @@ impl Args {
         let Some(root) = operands.next() else {
             let hint = "contain --help lists the options";
             return Err(Error::usage("start a container", "no DIR is named").with_hint(hint));
+        };
+        let net = match (self.host_net, self.net) {
+            (true, None | Some(Net::Host)) => Net::Host,
+            (false, net) => net.unwrap_or_default(),
+            (true, Some(net)) => {
+                let what = format!("use network {net}");
+                return Err(Error::usage(what, "-n asks for the host's"));
+            }
         };
         Ok(Spec {
             changes: match self.upper {
@@ -203,13 +246,15 @@ impl Args {
             user: self.user,
             command: operands.collect(),
             console: !self.no_console,
-            net: if self.host_net {
-                Net::Host
-            } else {
-                Net::Private
-            },
+            net,
+            dns: !self.no_dns,
             uid_map: self.uid_map,
             gid_map: self.gid_map,
+            strict: self.strict,
+            cap_drop: self.cap_drop.into_iter().collect(),
+            cap_keep: self.cap_keep.into_iter().collect(),
+            no_new_privs: self.no_new_privs,
+            seccomp: self.seccomp,
             init: self.init,
             reboot: !self.no_reboot,
             stop_signal: self.stop_signal,

@@ -10,6 +10,7 @@
 
 mod debian;
 mod message;
+mod network;
 mod out;
 mod proc;
 mod programs;
@@ -25,6 +26,7 @@ mod user;
 
 pub use debian::{Debian, INCLUDE, debian, debian_tar, unpack};
 pub use message::{Complaint, errors};
+pub use network::Network;
 pub use out::Out;
 pub use proc::{
     SECOND, alive, children, comm, eventually, init_of, kill, namespace, ns_pid, send, status_field,

@@ -87,6 +87,16 @@ fn the_command_line_wins(me: &User) {
         .args(script)
         .run()
         .says("2");
+    // By either name of the network.
+    let ls = ["/bin/ls", "/sys/class/net"];
+    for (text, option, lone) in [
+        ("host-net = true", "--net=private", true),
+        ("net = 'bridge:none'", "-n", false),
+        ("net = 'private'\nno-dns = true", "-n", false),
+    ] {
+        let cmd = at.with(me, text).arg(option).arg(&at.root).args(ls);
+        assert_eq!(cmd.run().ok() == "lo", lone, "{text} {option}");
+    }
 }
 
 fn paths_are_the_files(me: &User) {

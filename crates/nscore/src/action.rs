@@ -8,11 +8,15 @@ use nix::errno::Errno;
 use nix::sched::CloneFlags;
 
 use crate::exec::Program;
+use crate::harden;
 use crate::hint::Op;
+use crate::mask::Mask;
 use crate::mounts;
 use crate::namespaces::Set;
+use crate::net::resolv;
 use crate::overlay;
 use crate::sys::mount::FileSystem;
+use crate::sys::shim::Image;
 use crate::sys::tty::Look;
 use crate::user;
 
@@ -25,6 +29,8 @@ pub(crate) enum Place {
     Dev,
     /// Its /dev/pts, once mounted.
     Pts,
+    /// Its /proc, once mounted, where a step needs it.
+    Proc,
     /// Its /sys, once mounted.
     Sys,
     /// The root below an overlay, where the child finds it itself.
@@ -40,13 +46,14 @@ pub(crate) enum Place {
 
 impl Place {
     /// How many there are: the child keeps one descriptor for each.
-    pub(crate) const COUNT: usize = 8;
+    pub(crate) const COUNT: usize = 9;
 
-    fn path(self) -> &'static str {
+    pub(crate) fn path(self) -> &'static str {
         match self {
             Place::Root => "",
             Place::Dev => "/dev",
             Place::Pts => "/dev/pts",
+            Place::Proc => "/proc",
             Place::Sys => "/sys",
             Place::Lower => "lower",
             Place::Store => "upper",
@@ -150,8 +157,12 @@ pub(crate) enum Action {
     Link { at: At, target: &'static CStr },
     /// Make a mounted place read-only.
     ReadOnly(Place),
+    /// Hide a part of /proc or /sys, or make it read-only.
+    Mask(Mask),
     /// Make a pseudo-terminal and show it as /dev/console.
     MakeConsole(Look),
+    /// Show our copy of the host's resolv.conf, where the root has its own.
+    ShowResolver,
     /// Bring lo up.
     LoopbackUp,
     /// Run the helper of `-i` and wait for it.
@@ -165,6 +176,10 @@ pub(crate) enum Action {
     /// One of the steps by which init is somebody else than root, or elsewhere
     /// than in /.
     User(user::Step),
+    /// Make the copy in memory that is run in place of a file of the host's.
+    Seal(Image),
+    /// Give up what the profile does not leave to init.
+    Harden(harden::Step),
     /// Default signals, then become init.
     Exec(Program),
     /// The same for a program that goes on with our conversation.
@@ -200,6 +215,7 @@ impl Action {
             Action::Overlay(step) => step.op(),
             Action::Mounts(step) => step.op(),
             Action::Pivot { .. } => Op::Pivot,
+            Action::Harden(harden::Step::Filter(_)) => Op::Filter,
             _ => Op::Other,
         }
     }
@@ -269,7 +285,9 @@ impl fmt::Display for Action {
             }
             Action::Link { at, target } => write!(f, "link {at} to {}", name(target)),
             Action::ReadOnly(place) => write!(f, "make {} read-only", place.path()),
+            Action::Mask(mask) => mask.fmt(f),
             Action::MakeConsole(_) => write!(f, "create pseudo-terminal on /dev/console"),
+            Action::ShowResolver => write!(f, "show a copy of the host's {}", resolv::HOST),
             Action::LoopbackUp => write!(f, "bring up lo"),
             Action::RunInside(program) => write!(f, "run inside helper {program}"),
             Action::Pivot { .. } => write!(f, "pivot to the new root"),
@@ -287,6 +305,8 @@ impl fmt::Display for Action {
                 Ok(())
             }
             Action::User(step) => step.fmt(f),
+            Action::Seal(_) => write!(f, "keep this program's file from the container"),
+            Action::Harden(step) => step.fmt(f),
             Action::Exec(program) | Action::ExecInit(program) => write!(f, "run {program}"),
         }
     }

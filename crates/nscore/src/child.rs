@@ -21,17 +21,19 @@ use nix::unistd;
 use crate::action::{Action, At, BindKind, Place};
 use crate::exec::{Failure, Program};
 use crate::init;
-use crate::message::{Go, Report};
+use crate::message::{Go, Path, Report};
 use crate::namespaces::NEWTIME;
+use crate::sealed;
 use crate::sys::clone::{self, Fork};
 use crate::sys::socket::MAX_FDS;
 use crate::sys::tty::{self, Look};
-use crate::sys::{Sys, ids, mount, path, process};
+use crate::sys::{Sys, ids, mount, path, process, shim};
 use crate::user::Login;
 
 mod mounts;
 mod nested;
 mod overlay;
+mod resolv;
 
 /// The name of processes of ours that are not the supervisor.
 pub(crate) const NAME: &CStr = c"nscore";
@@ -65,6 +67,7 @@ pub(crate) type Made<'a> = Vec<(&'a CStr, usize)>;
 pub(crate) fn room_for(actions: &[Action]) -> Made<'_> {
     let names = |action: &Action| match action {
         Action::MakeDir(_) => 1,
+        Action::ShowResolver => 1,
         Action::Mounts(step) => step.names(),
         _ => 0,
     };
@@ -87,6 +90,11 @@ struct Child<'a> {
     console: Option<(OwnedFd, OwnedFd)>,
     /// The user that the program runs as, if not container root.
     login: Option<Login>,
+    /// What our copy of the host's resolv.conf is to hold, and the copy.
+    resolver: Option<&'a [u8]>,
+    copy: Option<OwnedFd>,
+    /// What the exec goes by way of, or is of.
+    sealed: Option<OwnedFd>,
     /// setgroups(2) is allowed.
     drop_groups: bool,
     /// The caller's umask, back in force for programs.
@@ -95,16 +103,29 @@ struct Child<'a> {
 
 /// Runs to the exec or the end of the process. `socket` is the only descriptor
 /// of the supervisor's that the child uses, and `made` is [room_for] the actions.
-pub(crate) fn run<'a>(actions: &'a [Action], made: Made<'a>, socket: BorrowedFd<'a>) -> ! {
-    match perform(actions, made, socket) {
+pub(crate) fn run<'a>(
+    actions: &'a [Action],
+    made: Made<'a>,
+    resolver: Option<&'a [u8]>,
+    socket: BorrowedFd<'a>,
+) -> ! {
+    match perform(actions, made, resolver, socket) {
         Stop::Orphaned => {}
         // Without a supervisor there is nobody to tell.
-        Stop::Say(report) => drop(report.send(socket, &[])),
+        Stop::Say(report) => {
+            let _ = report.send(socket, &[]);
+            sealed::await_end(socket);
+        }
     }
     process::exit(1)
 }
 
-fn perform<'a>(actions: &'a [Action], made: Made<'a>, socket: BorrowedFd<'a>) -> Stop {
+fn perform<'a>(
+    actions: &'a [Action],
+    made: Made<'a>,
+    resolver: Option<&'a [u8]>,
+    socket: BorrowedFd<'a>,
+) -> Stop {
     process::rename(NAME);
     let mut child = Child {
         socket,
@@ -114,6 +135,9 @@ fn perform<'a>(actions: &'a [Action], made: Made<'a>, socket: BorrowedFd<'a>) ->
         opened: [const { None }; MAX_FDS],
         console: None,
         login: None,
+        resolver,
+        copy: None,
+        sealed: None,
         drop_groups: false,
         umask: stat::umask(Mode::empty()),
     };
@@ -127,7 +151,10 @@ fn perform<'a>(actions: &'a [Action], made: Made<'a>, socket: BorrowedFd<'a>) ->
         let Err(failed) = child.step(action) else {
             continue;
         };
-        child.unmake();
+        // Later than that the supervisor does it.
+        if !matches!(failed, Failed::Exec(_)) {
+            child.unmake();
+        }
         return match failed {
             Failed::Orphaned => Stop::Orphaned,
             Failed::Errno(errno) => fatal(i, errno),
@@ -210,7 +237,9 @@ impl<'a> Child<'a> {
             }
             Action::Link { at, target } => unistd::symlinkat(*target, self.place(at.0)?, at.1)?,
             Action::ReadOnly(place) => mount::set_read_only(self.place(*place)?, c"")?,
+            Action::Mask(mask) => mask.perform(self.place(mask.at.0)?)?,
             Action::MakeConsole(look) => self.make_console(look)?,
+            Action::ShowResolver => self.show_resolver()?,
             Action::LoopbackUp => process::loopback_up()?,
             Action::RunInside(program) => self.run_inside(program)?,
             Action::Pivot { covered } => {
@@ -226,11 +255,28 @@ impl<'a> Child<'a> {
                 let terminal = self.console.as_ref().map(|(_, slave)| slave.as_fd());
                 step.perform(&mut self.login, self.drop_groups, terminal)?;
             }
-            Action::ExecInit(program) => {
-                process::make_stream(self.socket, init::SOCKET)?;
-                return Err(self.exec(program));
+            Action::Harden(step) => step.perform()?,
+            Action::Seal(image) => {
+                let dev = || path::open_dir(self.place(Place::Dev)?, c".");
+                self.sealed = Some(shim::seal(*image, dev)?);
             }
-            Action::Exec(program) => return Err(self.exec(program)),
+            Action::ExecInit(program) => {
+                self.prepare_exec()?;
+                process::make_stream(self.socket, init::SOCKET)?;
+                let login = self.login.as_ref();
+                return Err(Failed::Exec(match &self.sealed {
+                    Some(image) => program.exec_image(image.as_fd(), login),
+                    None => program.exec_as_user(login),
+                }));
+            }
+            Action::Exec(program) => {
+                self.prepare_exec()?;
+                let login = self.login.as_ref();
+                return Err(Failed::Exec(match &self.sealed {
+                    Some(shim) => sealed::exec(program, login, shim.as_fd(), self.socket),
+                    None => program.exec_as_user(login),
+                }));
+            }
         }
         Ok(())
     }
@@ -305,23 +351,30 @@ impl<'a> Child<'a> {
         }
     }
 
-    /// Tells the supervisor, hands it the console, waits until it is ready, and
-    /// becomes init.
-    fn exec(&mut self, program: &Program) -> Failed {
+    /// Tells the supervisor what was made, hands it console and copy, and waits
+    /// until it is ready.
+    fn prepare_exec(&self) -> Result<(), Failed> {
         stat::umask(self.umask);
-        let sent = match &self.console {
-            Some((master, slave)) => {
-                Report::Running.send(self.socket, &[master.as_fd(), slave.as_fd()])
+        for (path, end) in &self.made {
+            // One that is too long to be told stays.
+            if let Ok(path) = Path::new(&path.to_bytes()[..*end]) {
+                Report::Made(path)
+                    .send(self.socket, &[])
+                    .map_err(|_| Failed::Orphaned)?;
             }
-            None => Report::Running.send(self.socket, &[]),
-        };
+        }
+        let console = self.console.as_ref().map(|(master, slave)| [master, slave]);
+        let mut fds = [self.socket; 3];
+        let mut count = 0;
+        for fd in console.into_iter().flatten().chain(&self.copy) {
+            fds[count] = fd.as_fd();
+            count += 1;
+        }
+        let sent = Report::Running.send(self.socket, &fds[..count]);
         if sent.is_err() || Go::receive(self.socket).is_err() {
-            return Failed::Orphaned;
+            return Err(Failed::Orphaned);
         }
-        if let Err(errno) = process::reset_signals() {
-            return Failed::Errno(errno);
-        }
-        Failed::Exec(program.exec_as_user(self.login.as_ref()))
+        Ok(process::reset_signals()?)
     }
 }
 

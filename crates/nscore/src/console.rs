@@ -238,6 +238,19 @@ impl Drop for Console {
     }
 }
 
+/// Tells the user something that is no error, on standard error. One that
+/// takes nothing now is not waited for.
+pub(crate) fn tell(news: &str) {
+    let [.., stderr] = process::streams();
+    // Our own terminal may be in raw mode.
+    let end = if tty::is_terminal(stderr) {
+        "\r\n"
+    } else {
+        "\n"
+    };
+    let _ = Screen::new(stderr).write(format!("contain: {news}{end}").as_bytes());
+}
+
 /// Notes the settings for the hook that restores them should we panic, which
 /// in this program ends it without running destructors.
 fn remember(settings: Option<Termios>) {

@@ -10,8 +10,7 @@ use nix::errno::Errno;
 
 use crate::name::Name;
 use crate::procfs::{self, Status};
-use crate::record::Record;
-use crate::spec::Net;
+use crate::record::{Record, Terms};
 use crate::sys::{Sys, process};
 
 /// A running container.
@@ -27,14 +26,14 @@ pub struct Container {
     pub name: Option<Name>,
     /// Where its root file system was at its start.
     pub root: PathBuf,
-    /// Its network.
-    pub net: Net,
+    /// Its network, as `--net` names it.
+    pub net: String,
     /// How long it has been running.
     pub uptime: Duration,
     /// The command that is its init.
     pub command: Vec<OsString>,
-    /// It has a cgroup of its own.
-    pub(crate) cgroup: bool,
+    /// On what terms it is entered.
+    pub(crate) terms: Terms,
 }
 
 impl Container {
@@ -76,7 +75,7 @@ fn running(
                 net: record.net,
                 uptime: Duration::from_secs(uptime),
                 command: record.command,
-                cgroup: record.cgroup,
+                terms: record.terms,
             })
         })
         .collect();

@@ -1,6 +1,7 @@
 //! Programs to exec: arguments and environment prepared before the clone,
 //! candidates from a PATH, and why an exec failed.
 
+use std::cell::Cell;
 use std::ffi::{CStr, CString, OsStr, OsString};
 use std::fmt;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
@@ -16,6 +17,7 @@ use crate::user::Login;
 
 mod arrays;
 mod header;
+mod indirect;
 
 pub(crate) use arrays::LOGIN;
 use arrays::{Array, Environment};
@@ -34,6 +36,8 @@ pub(crate) struct Program {
     arguments: Array,
     /// For each candidate the arguments of a shell that reads it as a script.
     scripts: Vec<Vec<*const libc::c_char>>,
+    /// The arguments of the shim: two of its own before the program's.
+    shim: Vec<Cell<*const libc::c_char>>,
     environment: Environment,
 }
 
@@ -92,7 +96,12 @@ impl Program {
         let arguments = Array::new(arguments);
         let rest = arguments.pointers.get(1..).unwrap_or_default();
         let script = |path: &CString| [&[SHELL_C.as_ptr(), path.as_ptr()], rest].concat();
+        let shim = [std::ptr::null(); 2].into_iter();
         Ok(Program {
+            shim: shim
+                .chain(arguments.pointers.clone())
+                .map(Cell::new)
+                .collect(),
             scripts: candidates.iter().map(script).collect(),
             candidates,
             arguments,
@@ -151,8 +160,7 @@ impl Program {
                 }
                 // As execvp(3), a text without "#!" is a script of the shell's.
                 Errno::ENOEXEC => {
-                    let header = &failure.header[..failure.header_len];
-                    if !header.is_empty() && !header.contains(&0) {
+                    if failure.is_text() {
                         self.exec_as(SHELL_C, &self.scripts[i]);
                     }
                     return failure;
@@ -225,6 +233,12 @@ impl Failure {
             header: [0; HEADER],
             header_len: 0,
         }
+    }
+
+    /// Whether the file is text, and so a script of the shell's if of nothing.
+    fn is_text(&self) -> bool {
+        let header = &self.header[..self.header_len];
+        !header.is_empty() && !header.contains(&0)
     }
 
     /// Looks at the file that could not be run.

@@ -10,11 +10,13 @@ use nix::sched::CloneFlags;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 use nix::unistd;
 
+use crate::caps::Set;
 use crate::cgroup::Traces;
 use crate::child::NAME;
 use crate::error::{Error, Result};
 use crate::store::Lock;
 use crate::sys::clone::{self, Fork};
+use crate::sys::harden::drop_capabilities;
 use crate::sys::{process, socket};
 
 /// A guard at work; dropping it lets it do its work and end.
@@ -25,14 +27,19 @@ pub(crate) struct Guard {
 }
 
 impl Guard {
-    /// Forks a guard that kills the process behind `init` at our end, and shares
-    /// `lock`, so that nobody else gets what is locked while that one ends.
+    /// Forks a guard that kills the process behind `init` at our end, and
+    /// `companion`, which ends with it. It shares `lock`, so that nobody else
+    /// gets what is locked while that one ends.
     ///
     /// # Errors
     /// When no process or socket can be made.
-    pub(crate) fn of(init: BorrowedFd, lock: Option<&Lock>) -> Result<Guard> {
+    pub(crate) fn of(
+        init: BorrowedFd,
+        companion: Option<BorrowedFd>,
+        lock: Option<&Lock>,
+    ) -> Result<Guard> {
         let guard = Guard::new(lock, None)?;
-        guard.watch(init, None)?;
+        guard.watch(init, companion, None)?;
         Ok(guard)
     }
 
@@ -67,13 +74,20 @@ impl Guard {
         self.pid
     }
 
-    /// From now on it kills the process behind `init` at our end; `users` is
-    /// that one's user namespace.
-    pub(crate) fn watch(&self, init: BorrowedFd, users: Option<BorrowedFd>) -> Result<()> {
+    /// From now on it kills the process behind `init` at our end, and `companion`
+    /// with it; `users` is the user namespace of init.
+    pub(crate) fn watch(
+        &self,
+        init: BorrowedFd,
+        companion: Option<BorrowedFd>,
+        users: Option<BorrowedFd>,
+    ) -> Result<()> {
         let Some(life) = &self.life else {
             return Ok(());
         };
-        let fds: Vec<BorrowedFd> = [Some(init), users].into_iter().flatten().collect();
+        let companion = companion.unwrap_or(init);
+        let fds = [Some(init), Some(companion), users];
+        let fds: Vec<BorrowedFd> = fds.into_iter().flatten().collect();
         socket::send(life.as_fd(), &[0], &fds).map_err(failed)
     }
 
@@ -99,12 +113,12 @@ pub(crate) fn keep(life: BorrowedFd, command: BorrowedFd) -> ! {
     let _ = unistd::setsid();
     process::close_all_but([life, command].map(|fd| fd.as_raw_fd()));
     process::forget_deep_stack();
-    hold(life, command);
+    hold(life, command, None);
     process::exit(0)
 }
 
 /// Until `life` or the process behind `target` ends; then both have.
-fn hold(life: BorrowedFd, target: BorrowedFd) {
+fn hold(life: BorrowedFd, target: BorrowedFd, companion: Option<BorrowedFd>) {
     let end = PollFd::new(target, PollFlags::POLLIN);
     // All signals are blocked, so nothing interrupts this.
     let _ = poll(
@@ -113,6 +127,9 @@ fn hold(life: BorrowedFd, target: BorrowedFd) {
     );
     // Either it is dead already or it dies now; there is nobody to tell.
     let _ = process::kill(target);
+    if let Some(companion) = companion {
+        let _ = process::kill(companion);
+    }
     let _ = poll(&mut [end], PollTimeout::NONE);
 }
 
@@ -123,10 +140,14 @@ fn watch(life: BorrowedFd, lock: Option<BorrowedFd>, traces: Option<&Traces>) ->
     let _ = unistd::setsid();
     let kept = [Some(life), lock, traces.map(Traces::fd)];
     process::close_all_but(kept.map(|fd| fd.unwrap_or(life).as_raw_fd()));
-    let [init, users] = receive(life);
+    let [init, companion, users] = receive(life);
+    // The owner of a container may kill in it, by its user namespace alone. What
+    // is left is for the directories that it made in its cgroup. To ask for less
+    // than one has cannot fail.
+    let _ = drop_capabilities(Set::DAC_OVERRIDE);
     process::forget_deep_stack();
     if let Some(init) = init {
-        hold(life, init.as_fd());
+        hold(life, init.as_fd(), companion.as_ref().map(OwnedFd::as_fd));
     }
     if let Some(traces) = traces {
         // At the end of init the supervisor still looks at them.
@@ -140,12 +161,12 @@ fn watch(life: BorrowedFd, lock: Option<BorrowedFd>, traces: Option<&Traces>) ->
 }
 
 /// What there is to watch; nothing, when our maker ended before it said so.
-fn receive(life: BorrowedFd) -> [Option<OwnedFd>; 2] {
+fn receive(life: BorrowedFd) -> [Option<OwnedFd>; 3] {
     let Ok(received) = socket::receive(life, &mut [0]) else {
-        return [None, None];
+        return [const { None }; 3];
     };
-    let [init, users, ..] = received.fds;
-    [init, users]
+    let [init, companion, users, ..] = received.fds;
+    [init, companion, users]
 }
 
 impl Drop for Guard {

@@ -1,6 +1,7 @@
 //! One table that turns an operation, an error number and what this machine is
 //! into advice. A row speaks only when a checked fact supports it.
 
+mod harden;
 mod layers;
 
 use std::fs;
@@ -33,8 +34,12 @@ pub(crate) enum Op {
     Overlay,
     /// pivot_root(2).
     Pivot,
+    /// Installing a filter, seccomp(2).
+    Filter,
     /// setns(2) into another process's namespaces.
     Join,
+    /// Making an interface of the host's network, rtnetlink(7).
+    Network,
     /// Anything else: the error number tells enough.
     Other,
 }
@@ -67,6 +72,8 @@ pub(crate) struct Facts {
     pub(crate) initramfs: bool,
     /// A mount that covers a part of /proc or /sys.
     pub(crate) masked: Option<String>,
+    /// The kernel does not list what filters can answer.
+    pub(crate) no_filters: bool,
     /// The kernel's version.
     pub(crate) kernel: Option<(u32, u32)>,
 }
@@ -99,6 +106,7 @@ impl Facts {
                 let below = |top: &str| point.starts_with(top);
                 below("/proc/") && !below("/proc/sys/fs/binfmt_misc") || below("/sys/firmware")
             }),
+            no_filters: !Path::new("/proc/sys/kernel/seccomp").exists(),
             kernel: kernel_version(),
         }
     }
@@ -229,6 +237,14 @@ fn join_forbidden(facts: &Facts) -> Option<Advice> {
         return None;
     }
     hint("only root and the user who started a container can enter it")
+}
+
+fn network_forbidden(facts: &Facts) -> Option<Advice> {
+    hint(if facts.root {
+        "it needs CAP_NET_ADMIN here"
+    } else {
+        "only root can; --net pasta needs no privilege"
+    })
 }
 
 /// Walked from the top; the first row that speaks wins.
@@ -364,6 +380,21 @@ const TABLE: &[Row] = &[
         advise: initramfs,
     },
     Row {
+        op: Op::Network,
+        errno: Errno::EPERM,
+        advise: network_forbidden,
+    },
+    Row {
+        op: Op::Filter,
+        errno: Errno::EINVAL,
+        advise: harden::no_filters,
+    },
+    Row {
+        op: Op::Filter,
+        errno: Errno::ENOSYS,
+        advise: harden::no_filters,
+    },
+    Row {
         op: Op::Join,
         errno: Errno::EPERM,
         advise: join_forbidden,
@@ -393,6 +424,7 @@ mod tests {
             user_namespace_enable: Some(false),
             chrooted: false,
             initramfs: true,
+            no_filters: true,
             masked: Some("/proc/kcore".into()),
             kernel: Some((5, 10)),
         }

@@ -12,6 +12,7 @@ use nix::unistd;
 
 use crate::exec::{self, Program};
 use crate::message::Report;
+use crate::sealed;
 use crate::sys::clone::{self, Fork};
 use crate::sys::process;
 
@@ -100,6 +101,7 @@ fn become_command(program: &Program, socket: &OwnedFd, console: bool) -> ! {
         failure,
     }
     .send(socket.as_fd(), &[]);
+    sealed::await_end(socket.as_fd());
     process::exit(if missing { 127 } else { 126 })
 }
 

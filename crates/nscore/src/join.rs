@@ -2,6 +2,7 @@
 //! command there as a child of ours, and guards it; we stay outside and supervise.
 
 use std::ffi::OsString;
+use std::fs;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -14,16 +15,21 @@ use crate::console::Console;
 use crate::environ::{self, Assignment, Variables};
 use crate::error::{Error, Result};
 use crate::exec::{self, Program};
+use crate::harden::{self, Profile};
 use crate::hint::Op;
 use crate::host::Terminals;
+use crate::idmap::IdMap;
 use crate::launch::setgroups_allowed;
 use crate::message::{Fds, Report};
+use crate::net::Attached;
 use crate::plan;
 use crate::process::Process;
-use crate::record::Record;
+use crate::record::{Record, Terms};
+use crate::sealed;
 use crate::signals::Signals;
 use crate::supervise::{self, Outcome, Role};
 use crate::sys::process;
+use crate::sys::shim::Image;
 use crate::sys::tty::Look;
 use crate::target::{Found, Target};
 use crate::user::{self, UserSpec};
@@ -65,8 +71,51 @@ struct Entry {
     look: Option<Look>,
     /// Stay in the session of the caller's terminal.
     share_terminal: bool,
-    /// Who the command is in the end, and where.
-    user: Vec<user::Step>,
+    /// The file of this program is one that the container could change.
+    exposed: bool,
+    /// What the command gives up, who it becomes, and where.
+    changes: Vec<Change>,
+}
+
+/// A step that makes the command no more than a process of the container's own,
+/// or somebody else than its root.
+#[derive(Debug)]
+enum Change {
+    Profile(harden::Step),
+    User(user::Step),
+}
+
+impl Change {
+    /// Those of the profile that take container root's rights come before the
+    /// change of user, which takes them as well, and the last of all after it.
+    fn all(profile: Profile, user: Vec<user::Step>) -> Vec<Change> {
+        let limits = profile.limits().map(Change::Profile);
+        let user = user.into_iter().map(Change::User);
+        let last = Change::Profile(profile.last());
+        limits.chain(user).chain([last]).collect()
+    }
+
+    fn explain(&self, errno: Errno) -> Error {
+        match self {
+            Change::Profile(step) => Error::errno(step.to_string(), errno),
+            Change::User(step) => match step.reason(errno) {
+                Some(reason) => Error::new(step.to_string(), reason),
+                None => Error::errno(step.to_string(), errno),
+            },
+        }
+    }
+}
+
+/// Whether the ids of the container of `init` could change this program's file.
+fn exposed(init: libc::pid_t) -> Result<bool> {
+    let map = |file| {
+        let path = format!("/proc/{init}/{file}");
+        let failed = |error| Error::io(format!("read {path}"), &error);
+        let text = fs::read_to_string(&path).map_err(failed)?;
+        IdMap::from_kernel_text(&text)
+            .ok_or_else(|| Error::new("enter the container", "it maps no id"))
+    };
+    Ok(sealed::due(Image::Shim, &map("uid_map")?, &map("gid_map")?)?.is_some())
 }
 
 impl Join {
@@ -105,13 +154,14 @@ impl Join {
         let fresh = self.console && terminals.any();
         Entry {
             drop_groups: setgroups_allowed(found.init)?,
-            found,
             program,
             drop_own_groups: may_drop_groups()?,
             terminals: terminals.streams.map(|terminal| fresh && terminal),
             look: fresh.then_some(terminals.look),
             share_terminal: !self.console,
-            user,
+            exposed: exposed(found.init)?,
+            changes: Change::all(found.terms.profile, user),
+            found,
         }
         .run()
         .map_err(|error| self.several(error))
@@ -164,19 +214,20 @@ fn may_drop_groups() -> Result<bool> {
     Ok(nix::unistd::geteuid().is_root() && setgroups_allowed(nix::unistd::getpid().as_raw())?)
 }
 
-/// Runs a command in the container of our own child `init`, without a terminal
-/// and in init's kind of environment.
-pub(crate) fn run_inside(init: &Process, cgroup: bool, command: &[OsString]) -> Result<u8> {
+/// Runs a command in the container of our own child `init`, without a terminal,
+/// in init's kind of environment and with no more rights.
+pub(crate) fn run_inside(init: &Process, terms: Terms, command: &[OsString]) -> Result<u8> {
     let environment = plan::own_environment();
     let entry = Entry {
         drop_groups: setgroups_allowed(init.pid())?,
-        found: Found::of_child(init, cgroup)?,
+        found: Found::of_child(init, terms)?,
         program: Program::new(command, &environment, exec::path(&environment))?,
         drop_own_groups: may_drop_groups()?,
         terminals: [false; 3],
         look: None,
         share_terminal: false,
-        user: Vec::new(),
+        exposed: exposed(init.pid())?,
+        changes: Change::all(terms.profile, Vec::new()),
     };
     entry.run().map(Outcome::status)
 }
@@ -189,27 +240,33 @@ impl Entry {
         let joiner = inside::start(&self)?;
         let (command, fds) = self.await_command(&joiner.socket, &signals)?;
         let console = match fds {
-            [Some(master), Some(slave)] => Some(Console::new(master, slave, self.terminals)?),
+            [Some(master), Some(slave), _] => Some(Console::new(master, slave, self.terminals)?),
             _ => None,
         };
         let role = Role::Command {
             shares_terminal: self.share_terminal,
         };
-        let outcome = supervise::until_end(command, console, &signals, role)?;
+        let outcome = supervise::until_end(command, console, Attached::default(), &signals, role)?;
         joiner.release();
         Ok(outcome)
     }
 
     /// Waits until the command runs; the descriptors are its terminal's.
     fn await_command(&self, socket: &OwnedFd, signals: &Signals) -> Result<(Process, Fds)> {
-        let (mut command, mut running) = (None, None);
-        // The joiner and the command speak at once.
+        let (mut command, mut running, mut tried) = (None, None, None);
+        // The joiner and the command speak at once; once there is a shim the
+        // container could speak in its place.
         while let Some(received) = self.next(socket, signals)? {
             match received {
-                (Report::Started { pid }, [pidfd, _]) => {
+                (Report::Started { pid }, [pidfd, ..]) if command.is_none() => {
                     command = pidfd.map(|pidfd| Process::new(pid, pidfd));
                 }
-                (Report::Running, fds) => running = Some(fds),
+                (Report::Running, fds) if running.is_none() => running = Some(fds),
+                (Report::Trying(failure), _) => tried = Some(failure),
+                (Report::Refused { errno }, _) => {
+                    return Err(self.program.explain(&sealed::refusal(tried, errno)));
+                }
+                (Report::Started { .. } | Report::Running | Report::Made(_), _) => {}
                 _ => return Err(ended()),
             }
         }
@@ -230,11 +287,8 @@ impl Entry {
 
     /// What went wrong at this step.
     fn failed(&self, step: usize, errno: Errno) -> Error {
-        if let Some(step) = self.user.get(step.wrapping_sub(Step::WORDS.len())) {
-            return match step.reason(errno) {
-                Some(reason) => Error::new(step.to_string(), reason),
-                None => Error::errno(step.to_string(), errno),
-            };
+        if let Some(change) = self.changes.get(step.wrapping_sub(Step::WORDS.len())) {
+            return change.explain(errno);
         }
         // What the kernel says of a container that ends; its init may take a
         // moment more.
@@ -242,7 +296,7 @@ impl Entry {
         if ending && self.found.ends_within(Duration::from_secs(1)) {
             return ended();
         }
-        if errno == Errno::EAGAIN && self.found.cgroup {
+        if errno == Errno::EAGAIN && self.found.terms.cgroup {
             return cgroup::not_entered(errno);
         }
         let op = match step == Step::EnterNamespaces as usize {

@@ -1,6 +1,7 @@
 //! One start: clone, maps, helpers, the go, and the child's report; then
 //! supervision, and from the top again when the container reboots.
 
+use std::ffi::CString;
 use std::io::Write as _;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::Path;
@@ -18,13 +19,17 @@ use crate::error::{Error, Result, quoted};
 use crate::guard::Guard;
 use crate::hint::Op;
 use crate::message::{Fds, Go, Received, Report};
+use crate::net::resolv::Mirror;
+use crate::net::{Attached, Resolver};
 use crate::outside;
 use crate::plan::Plan;
 use crate::process::Process;
 use crate::record::Record;
+use crate::sealed;
 use crate::signals::Signals;
 use crate::store::{Lock, Store};
 use crate::supervise::{self, Outcome, Role};
+use crate::sweep::sweep;
 use crate::sys::clone::{self, Fork};
 use crate::sys::process;
 use crate::tree;
@@ -70,22 +75,24 @@ fn live(
     lock: Option<&Lock>,
     leaf: Option<&Leaf>,
 ) -> Result<Outcome> {
-    let (first, socket) = clone_first(plan, leaf)?;
+    let resolver = plan.network.resolver.and_then(Resolver::text);
+    let (first, socket) = clone_first(plan, leaf, resolver.as_deref())?;
     // From here on every early return kills init, and our own death ends a
     // child that is still ours: it waits for us, and for our death signal.
     plan.maps.write(first.pid())?;
-    let (init, console, held) = match plan.mounter {
-        None => start(plan, first, socket, signals, lock, leaf)?,
+    let (init, console, network, held) = match plan.mounter {
+        None => start(plan, first, socket, signals, lock, leaf, resolver)?,
         Some(_) => {
             let mounter = first;
             let init = make_init(plan, &mounter, &socket, signals)?;
-            start(plan, init, socket, signals, lock, leaf).inspect_err(|_| {
+            start(plan, init, socket, signals, lock, leaf, resolver).inspect_err(|_| {
                 // It removes what it has made in the root file system.
                 let _ = mounter.wait();
             })?
         }
     };
-    let outcome = supervise::until_end(init, console, signals, Role::Init(&plan.life))?;
+    let role = Role::Init(&plan.life);
+    let outcome = supervise::until_end(init, console, network, signals, role)?;
     drop(held);
     Ok(outcome)
 }
@@ -101,10 +108,12 @@ fn start(
     signals: &Signals,
     lock: Option<&Lock>,
     leaf: Option<&Leaf>,
-) -> Result<(Process, Option<Console>, Held)> {
+    resolver: Option<Vec<u8>>,
+) -> Result<(Process, Option<Console>, Attached, Held)> {
     if let Some(text) = &plan.outside {
         outside::run(text, &init, plan.namespaces, signals)?;
     }
+    let mut network = plan.network.attach(&init, signals)?;
     let trees = match plan.mounter {
         None => tree::clone_all(&plan.trees, init.pid())?,
         Some(_) => Vec::new(),
@@ -113,25 +122,29 @@ fn start(
     // While the child works. Once it is somebody else's program, the guard
     // alone holds it to our life.
     let guard = match leaf {
-        Some(leaf) => leaf.watch(&init).map(|()| None)?,
-        None => Some(Guard::of(init.pidfd(), lock)?),
+        Some(leaf) => leaf.watch(&init, network.process()).map(|()| None)?,
+        None => Some(Guard::of(init.pidfd(), network.process(), lock)?),
     };
+    network.begin();
     // Whatever init does happens after its container can be found.
     let record = Record::publish(plan, init.pid())?;
+    network.await_ready(&plan.network, signals)?;
     say_go(plan, &init, &socket, Vec::new())?;
-    let console = match await_set_up(plan, &init, &socket, signals)? {
-        [Some(master), Some(slave)] => Some(Console::new(
-            master,
-            slave,
-            plan.console.unwrap_or_default(),
-        )?),
-        _ => None,
+    let (fds, made) = await_set_up(plan, &init, &socket, signals)?;
+    let (console, copy) = match (plan.console, fds) {
+        (Some(streams), [Some(master), Some(slave), copy]) => {
+            (Some(Console::new(master, slave, streams)?), copy)
+        }
+        (_, [copy, ..]) => (None, copy),
     };
-    await_exec(plan, &socket)?;
+    await_exec(plan, &socket).inspect_err(|_| sweep(&init, &made))?;
     drop(socket);
     record.as_ref().map_or(Ok(()), Record::seal)?;
     tell_ready(plan, init.pid())?;
-    Ok((init, console, (guard, record)))
+    network.mirror = copy
+        .zip(resolver)
+        .and_then(|(copy, text)| Some(Mirror::new(plan.network.resolver?, copy, text)));
+    Ok((init, console, network, (guard, record)))
 }
 
 /// Lets the first child make its mounts, and waits for the init that it clones
@@ -146,7 +159,7 @@ fn make_init(plan: &Plan, first: &Process, socket: &OwnedFd, signals: &Signals) 
     match await_report(first, socket, signals)? {
         Received {
             report: Report::Started { pid },
-            fds: [Some(pidfd), _],
+            fds: [Some(pidfd), ..],
         } => Ok(Process::new(pid, pidfd)),
         Received { report, .. } => Err(explain(plan, report)),
     }
@@ -177,7 +190,11 @@ fn tell_ready(plan: &Plan, init: libc::pid_t) -> Result<()> {
 /// working directory: a descriptor opened here would be of our mount namespace
 /// and of no use in the child's.
 #[allow(unsafe_code)]
-fn clone_first(plan: &Plan, leaf: Option<&Leaf>) -> Result<(Process, OwnedFd)> {
+fn clone_first(
+    plan: &Plan,
+    leaf: Option<&Leaf>,
+    resolver: Option<&[u8]>,
+) -> Result<(Process, OwnedFd)> {
     let failed = |what: &str, errno| Error::errno(what, errno);
     let (ours, theirs) = socketpair(
         AddressFamily::Unix,
@@ -195,7 +212,7 @@ fn clone_first(plan: &Plan, leaf: Option<&Leaf>) -> Result<(Process, OwnedFd)> {
     match fork {
         Ok(Fork::Child) => {
             drop(ours);
-            child::run(&plan.actions, room, theirs.as_fd())
+            child::run(&plan.actions, room, resolver, theirs.as_fd())
         }
         Ok(Fork::Parent { pid, pidfd }) => {
             let init = Process::new(pid, pidfd);
@@ -224,14 +241,21 @@ pub(crate) fn setgroups_allowed(pid: libc::pid_t) -> Result<bool> {
 }
 
 /// Waits until the child is ready to become init; what it says then carries the
-/// console.
-fn await_set_up(plan: &Plan, init: &Process, socket: &OwnedFd, signals: &Signals) -> Result<Fds> {
-    match await_report(init, socket, signals)? {
-        Received {
-            report: Report::Running,
-            fds,
-        } => Ok(fds),
-        Received { report, .. } => Err(explain(plan, report)),
+/// console, and before that it names what it has added to the root.
+fn await_set_up(
+    plan: &Plan,
+    init: &Process,
+    socket: &OwnedFd,
+    signals: &Signals,
+) -> Result<(Fds, Vec<CString>)> {
+    let mut made = Vec::new();
+    loop {
+        let Received { report, fds } = await_report(init, socket, signals)?;
+        match report {
+            Report::Running => return Ok((fds, made)),
+            Report::Made(path) => made.extend(CString::new(path.bytes())),
+            report => return Err(explain(plan, report)),
+        }
     }
 }
 
@@ -249,7 +273,23 @@ fn await_report(child: &Process, socket: &OwnedFd, signals: &Signals) -> Result<
 
 /// Waits for the exec of init. Signals wait as well: init is to have them.
 fn await_exec(plan: &Plan, socket: &OwnedFd) -> Result<()> {
-    receive(socket)?.map_or(Ok(()), |received| Err(explain(plan, received.report)))
+    let mut tried = None;
+    while let Some(received) = receive(socket)? {
+        let report = match received.report {
+            Report::Trying(failure) => {
+                tried = Some(failure);
+                continue;
+            }
+            Report::Refused { errno } => Report::Exec {
+                // The exec is the last of all.
+                action: plan.actions.len() - 1,
+                failure: sealed::refusal(tried, errno),
+            },
+            report => report,
+        };
+        return Err(explain(plan, report));
+    }
+    Ok(())
 }
 
 fn receive(socket: &OwnedFd) -> Result<Option<Received>> {
@@ -274,6 +314,10 @@ fn explain(plan: &Plan, report: Report) -> Error {
                 None => Error::errno("start init", failure.errno),
             }
         }
-        Report::Running | Report::Started { .. } => Error::errno("start init", Errno::EBADMSG),
+        Report::Running
+        | Report::Started { .. }
+        | Report::Made(_)
+        | Report::Trying(_)
+        | Report::Refused { .. } => Error::errno("start init", Errno::EBADMSG),
     }
 }

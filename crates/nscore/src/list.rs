@@ -6,7 +6,6 @@ use std::time::Duration;
 use crate::containers::Container;
 use crate::error::quoted;
 use crate::idmap::Account;
-use crate::spec::Net;
 use crate::sys::{process, tty};
 
 mod json;
@@ -90,7 +89,7 @@ fn row(container: &Container) -> [String; 7] {
         name(container),
         quoted(&container.root),
         container.init.to_string(),
-        net(container.net).to_string(),
+        container.net.clone(),
         duration(container.uptime),
         command(container),
     ]
@@ -103,13 +102,6 @@ fn name(container: &Container) -> String {
         return name.to_string();
     }
     format!("{}/{name}", quoted(Account::of(container.user).shown()))
-}
-
-fn net(net: Net) -> &'static str {
-    match net {
-        Net::Private => "private",
-        Net::Host => "host",
-    }
 }
 
 fn command(container: &Container) -> String {
@@ -155,9 +147,9 @@ mod tests {
             init: 4711,
             name: name.parse().ok(),
             root: root.into(),
-            net: Net::Private,
+            net: "private".into(),
             uptime: Duration::from_secs(65),
-            cgroup: false,
+            terms: crate::record::Terms::default(),
             command: vec!["/bin/sh".into(), "-c".into(), "echo \x1b[31m\n".into()],
         }
     }

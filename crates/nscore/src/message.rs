@@ -8,8 +8,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use nix::errno::Errno;
 
 use crate::exec::{Failure, HEADER};
-use crate::sys::Sys;
 use crate::sys::socket::{self, MAX_FDS};
+use crate::sys::{Sys, shim};
 
 /// The supervisor's word: first that maps and helpers are done, then that
 /// guard and record are, so that init may run.
@@ -19,13 +19,20 @@ pub(crate) struct Go {
     pub(crate) drop_groups: bool,
 }
 
-/// What the child has to say. Each is its last word but for `Running`, which
-/// end of file follows when the exec succeeds.
+/// What the child has to say. Each is its last word but for `Made`, and for
+/// `Running` and `Trying`, which end of file follows when the exec succeeds.
 pub(crate) enum Report {
     /// Set-up is done, exec comes next, after one more go from a supervisor.
     Running,
     /// A step failed.
     Failed { action: usize, errno: Errno },
+    /// Something that was added to the root file system, for the supervisor to
+    /// remove if the exec fails.
+    Made(Path),
+    /// The shim is about to run this; the error number says nothing yet.
+    Trying(Failure),
+    /// It could not.
+    Refused { errno: Errno },
     /// Another process has been made, which is to be the command in a container,
     /// or init; its pidfd comes along.
     Started { pid: libc::pid_t },
@@ -35,21 +42,46 @@ pub(crate) enum Report {
     Exec { action: usize, failure: Failure },
 }
 
+/// A path of the root file system, as far as it fits.
+pub(crate) struct Path {
+    bytes: [u8; HEADER],
+    len: usize,
+}
+
+impl Path {
+    /// ENAMETOOLONG when it does not fit.
+    pub(crate) fn new(path: &[u8]) -> Sys<Path> {
+        let mut bytes = [0; HEADER];
+        let room = bytes.get_mut(..path.len()).ok_or(Errno::ENAMETOOLONG)?;
+        room.copy_from_slice(path);
+        let len = path.len();
+        Ok(Path { bytes, len })
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+}
+
 /// A report as received.
 pub(crate) struct Received {
     pub(crate) report: Report,
-    /// The console's master and slave with `Running`, a pidfd with `Started`.
+    /// With `Running` the console's master and slave, where there is a console,
+    /// then the copy of resolv.conf; with `Started` a pidfd.
     pub(crate) fds: Fds,
 }
 
 /// The descriptors that a report can carry.
-pub(crate) type Fds = [Option<OwnedFd>; 2];
+pub(crate) type Fds = [Option<OwnedFd>; 3];
 
 const RUNNING: u32 = 1;
 const FAILED: u32 = 2;
 const HELPER: u32 = 3;
 const EXEC: u32 = 4;
 const STARTED: u32 = 5;
+const MADE: u32 = 6;
+const TRYING: u32 = 7;
+const REFUSED: u32 = shim::REFUSED;
 
 /// Five numbers, then the beginning of a file.
 const NUMBERS: usize = 5;
@@ -80,14 +112,17 @@ impl Report {
         let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         let mut bytes = [0; SIZE];
         let mut len = NUMBERS * 4;
+        let mut follow = |from: &[u8; HEADER], count: usize| {
+            bytes[NUMBERS * 4..].copy_from_slice(from);
+            len += count.min(HEADER);
+        };
         let numbers = match self {
             Report::Running => [RUNNING, 0, 0, 0, 0],
             Report::Failed { action, errno } => [FAILED, number(*action), *errno as u32, 0, 0],
             Report::Started { pid } => [STARTED, pid.cast_unsigned(), 0, 0, 0],
             Report::Helper { status } => [HELPER, status.cast_unsigned(), 0, 0, 0],
             Report::Exec { action, failure } => {
-                bytes[len..].copy_from_slice(&failure.header);
-                len += failure.header_len.min(HEADER);
+                follow(&failure.header, failure.header_len);
                 let candidate = number(failure.candidate);
                 [
                     EXEC,
@@ -97,6 +132,15 @@ impl Report {
                     failure.mode,
                 ]
             }
+            Report::Trying(failure) => {
+                follow(&failure.header, failure.header_len);
+                [TRYING, 0, 0, number(failure.candidate), failure.mode]
+            }
+            Report::Made(path) => {
+                follow(&path.bytes, path.len);
+                [MADE, 0, 0, 0, 0]
+            }
+            Report::Refused { errno } => [REFUSED, *errno as u32, 0, 0, 0],
         };
         for (to, from) in bytes.chunks_exact_mut(4).zip(numbers) {
             to.copy_from_slice(&from.to_ne_bytes());
@@ -121,6 +165,14 @@ impl Report {
         }
         let [kind, one, two, three, four] = numbers;
         let errno = Errno::from_raw(two.cast_signed());
+        let follows = received.len.saturating_sub(NUMBERS * 4);
+        let failure = || {
+            let mut failure = Failure::new(errno, three as usize);
+            failure.mode = four;
+            failure.header.copy_from_slice(&bytes[NUMBERS * 4..]);
+            failure.header_len = follows;
+            failure
+        };
         let report = match kind {
             RUNNING => Report::Running,
             FAILED => Report::Failed {
@@ -133,22 +185,21 @@ impl Report {
             HELPER => Report::Helper {
                 status: one.cast_signed(),
             },
-            EXEC => {
-                let mut failure = Failure::new(errno, three as usize);
-                failure.mode = four;
-                failure.header.copy_from_slice(&bytes[NUMBERS * 4..]);
-                failure.header_len = received.len.saturating_sub(NUMBERS * 4);
-                Report::Exec {
-                    action: one as usize,
-                    failure,
-                }
-            }
+            EXEC => Report::Exec {
+                action: one as usize,
+                failure: failure(),
+            },
+            TRYING => Report::Trying(failure()),
+            MADE => Report::Made(Path::new(&bytes[NUMBERS * 4..][..follows])?),
+            REFUSED => Report::Refused {
+                errno: Errno::from_raw(one.cast_signed()),
+            },
             _ => return Err(Errno::EBADMSG),
         };
-        let [master, slave, ..] = received.fds;
+        let [one, two, three, ..] = received.fds;
         Ok(Some(Received {
             report,
-            fds: [master, slave],
+            fds: [one, two, three],
         }))
     }
 }
@@ -195,7 +246,8 @@ mod tests {
         );
         let running = Report::receive(&ours).unwrap().unwrap();
         assert!(
-            matches!(running.report, Report::Running) && running.fds.iter().all(Option::is_some)
+            matches!(running.report, Report::Running)
+                && running.fds[..2].iter().all(Option::is_some)
         );
         drop(running);
         assert!(Report::receive(&ours).unwrap().is_none());

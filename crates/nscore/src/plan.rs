@@ -17,18 +17,24 @@ use crate::cgroup::{self, LeafPlan, Scope};
 use crate::environ::{self, Variables};
 use crate::error::{Error, Result, quoted};
 use crate::exec::{self, Program, c_string};
+use crate::harden::Profile;
 use crate::host::Host;
 use crate::idmap::{MapSpec, Maps};
 use crate::init;
+use crate::mask;
 use crate::mounts::{self, Mounts};
 use crate::name::{Hostname, Name};
 use crate::namespaces::Set;
+use crate::net::{Net, Network, Resolver};
 use crate::overlay;
+use crate::record::Terms;
 use crate::rootfs;
-use crate::spec::{Net, Spec};
+use crate::sealed;
+use crate::spec::Spec;
 use crate::stop::StopSignal;
 use crate::store::Store;
 use crate::sys::process;
+use crate::sys::shim::Image;
 use crate::systemd;
 use crate::tree::Tree;
 use crate::user;
@@ -59,10 +65,10 @@ pub struct Plan {
     /// Which standard streams are the console's, None without a console.
     pub(crate) console: Option<[bool; 3]>,
     pub(crate) life: Life,
-    /// For the record: its name, what runs, and on which network.
+    /// For the record: its name, and what runs.
     pub(crate) name: Option<Name>,
     pub(crate) command: Vec<OsString>,
-    pub(crate) net: Net,
+    pub(crate) network: Network,
 }
 
 /// How init lives and ends.
@@ -70,11 +76,11 @@ pub struct Plan {
 pub(crate) struct Life {
     /// What runs under our own init, for the words on its failure.
     pub(crate) under_init: Option<Program>,
+    /// On what terms it is joined.
+    pub(crate) terms: Terms,
     pub(crate) reboot: bool,
     pub(crate) stop_signal: Option<StopSignal>,
     pub(crate) stop_timeout: Duration,
-    /// It has a cgroup of its own.
-    pub(crate) cgroup: bool,
     /// Told once that init runs.
     pub(crate) ready: RefCell<Option<OwnedFd>>,
 }
@@ -110,7 +116,7 @@ impl Plan {
             | CloneFlags::CLONE_NEWPID
             | CloneFlags::CLONE_NEWIPC
             | CloneFlags::CLONE_NEWUTS;
-        if spec.net == Net::Private {
+        if spec.net.is_own() {
             namespaces |= CloneFlags::CLONE_NEWNET;
         }
         let nested = |[uid_map, gid_map]: [_; 2]| Nested {
@@ -140,7 +146,7 @@ impl Plan {
             life: Life::new(spec, around.leaf)?,
             name: spec.name.clone(),
             command: command(spec),
-            net: spec.net,
+            network: Network::new(spec)?,
         })
     }
 }
@@ -155,10 +161,13 @@ impl Life {
         };
         Ok(Life {
             under_init: spec.init.then(program).transpose()?,
+            terms: Terms {
+                cgroup,
+                profile: Profile::new(spec)?,
+            },
             reboot: spec.reboot,
             stop_signal: spec.stop_signal,
             stop_timeout: spec.stop_timeout,
-            cgroup,
             ready: RefCell::new(spec.ready_fd.map(ready).transpose()?),
         })
     }
@@ -208,7 +217,7 @@ fn find_root(path: &Path) -> Result<PathBuf> {
 /// systems come after it, because they belong to container root. Mounts that
 /// container root may not change are made before there is an init. The inside
 /// helper sees the root and /dev but not yet /proc and /sys; the pivot takes the
-/// host's files away.
+/// host's files away; and then what all of that takes is given up.
 fn actions(
     spec: &Spec,
     host: &Host,
@@ -248,11 +257,14 @@ fn actions(
     if console.is_some() {
         actions.push(Action::MakeConsole(host.terminals.look));
     }
+    if Resolver::new(spec).is_some() {
+        actions.push(Action::ShowResolver);
+    }
     if let Some(text) = &spec.inside {
         actions.push(Action::RunInside(Program::shell(text, &[])?));
     }
     if !mounts.replaces("/proc") {
-        actions.extend(rootfs::proc());
+        actions.extend(rootfs::proc(spec.strict));
     }
     // A cgroup that the container could write to is its own, or else the
     // caller's: hidden.
@@ -262,21 +274,36 @@ fn actions(
             .is_some_and(|owner| !maps.user.map.has_outside(owner));
     match spec.net {
         _ if mounts.replaces("/sys") => {}
-        Net::Private => actions.extend(rootfs::sys(cgroup, around.systemd)),
         Net::Host => actions.extend(rootfs::sys_of_host(host, cgroup)),
+        _ => actions.extend(rootfs::sys(cgroup, around.systemd)),
     }
-    if spec.net == Net::Private {
+    if spec.net.is_own() {
         actions.push(Action::LoopbackUp);
     }
     actions.append(&mut mounts.kernel);
+    if spec.strict {
+        // What the caller shows instead of ours is shown.
+        let ours = mask::all().filter(|mask| !mounts.replaces(mask.at.0.path()));
+        actions.extend(ours.map(Action::Mask));
+    }
+    let image = if spec.init {
+        Image::Ourselves
+    } else {
+        Image::Shim
+    };
+    let sealed = sealed::due(image, &maps.user.map, &maps.group.map)?;
+    actions.extend(sealed.map(Action::Seal));
     let covered = root.over_host.is_some();
     actions.push(Action::Pivot { covered });
     if let Some(streams) = console {
         actions.push(Action::TakeConsole(streams));
     }
+    let profile = Profile::new(spec)?;
+    actions.extend(profile.limits().map(Action::Harden));
     // What needs container root's rights comes before this.
     let steps = user::steps(spec.user.as_ref(), spec.workdir.as_deref())?;
     actions.extend(steps.into_iter().map(Action::User));
+    actions.push(Action::Harden(profile.last()));
     let more: Variables = around
         .systemd
         .then(systemd::environment)
@@ -367,6 +394,7 @@ impl fmt::Display for Plan {
         if let Some(text) = &self.outside {
             writeln!(f, "run outside helper /bin/sh -c '{}'", quoted(text))?;
         }
+        self.network.fmt(f)?;
         for tree in &self.trees {
             writeln!(f, "{tree:#}")?;
         }

@@ -13,9 +13,9 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 
 use crate::error::{Error, Result};
+use crate::harden::Profile;
 use crate::name::Name;
 use crate::plan::Plan;
-use crate::spec::Net;
 use crate::sys::{Sys, process};
 
 /// The memfd's name, and how /proc/PID/fd shows it.
@@ -46,9 +46,20 @@ pub(crate) struct Record {
     /// The root file system's path at the start.
     pub(crate) root: PathBuf,
     pub(crate) command: Vec<OsString>,
-    pub(crate) net: Net,
-    /// It has a cgroup of its own, which whoever enters it enters as well.
+    /// The network, as `--net` names it.
+    pub(crate) net: String,
+    /// On what terms it is entered.
+    pub(crate) terms: Terms,
+}
+
+/// What whoever enters a container shares with its init.
+#[cfg_attr(test, derive(Default))]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Terms {
+    /// The container has a cgroup of its own.
     pub(crate) cgroup: bool,
+    /// What its processes may do.
+    pub(crate) profile: Profile,
 }
 
 impl Record {
@@ -62,8 +73,8 @@ impl Record {
             started: process::clocks().map_or(0, |(_, boottime)| boottime),
             root: plan.root.clone(),
             command: plan.command.clone(),
-            net: plan.net,
-            cgroup: plan.leaf.is_some(),
+            net: plan.network.net.to_string(),
+            terms: plan.life.terms,
         };
         let failed = |errno| Error::errno("publish the container's record", errno);
         let fd = match process::memfd(NAME) {
@@ -109,24 +120,28 @@ impl Record {
     }
 
     fn encode(&self) -> Vec<u8> {
-        let net = match self.net {
-            Net::Private => "private",
-            Net::Host => "host",
-        };
         let (init, started) = (self.init.to_string(), self.started.to_string());
         let mut bytes = Vec::new();
         let mut field = |name: &str, value: &[u8]| {
             bytes.extend([name.as_bytes(), b"=", value, b"\0"].concat());
         };
         field("version", VERSION.as_bytes());
+        field("profile", self.terms.profile.to_string().as_bytes());
         field("init", init.as_bytes());
         field("started", started.as_bytes());
         if let Some(name) = &self.name {
             field("name", name.as_str().as_bytes());
         }
         field("root", self.root.as_os_str().as_bytes());
-        field("net", net.as_bytes());
-        field("cgroup", if self.cgroup { b"own" } else { b"caller's" });
+        field("net", self.net.as_bytes());
+        field(
+            "cgroup",
+            if self.terms.cgroup {
+                b"own"
+            } else {
+                b"caller's"
+            },
+        );
         for argument in &self.command {
             field("argument", argument.as_bytes());
         }
@@ -144,14 +159,21 @@ impl Record {
         if fields.next()?? != (b"version", VERSION.as_bytes()) {
             return None;
         }
+        // Without a profile nobody could join as the container is.
+        let (b"profile", profile) = fields.next()?? else {
+            return None;
+        };
         let mut record = Record {
             init: 0,
             name: None,
             started: 0,
+            terms: Terms {
+                cgroup: false,
+                profile: Profile::from_record(std::str::from_utf8(profile).ok()?)?,
+            },
             root: PathBuf::new(),
             command: Vec::new(),
-            net: Net::Private,
-            cgroup: false,
+            net: String::new(),
         };
         for field in fields {
             let (name, value) = field?;
@@ -163,8 +185,8 @@ impl Record {
                 // One that is no name is not of our making.
                 b"name" => record.name = Some(word()?.parse().ok()?),
                 b"root" => record.root = text().into(),
-                b"net" if value == b"host" => record.net = Net::Host,
-                b"cgroup" => record.cgroup = value == b"own",
+                b"net" => record.net = String::from_utf8(value.to_vec()).ok()?,
+                b"cgroup" => record.terms.cgroup = value == b"own",
                 b"argument" => record.command.push(text()),
                 _ => {}
             }
@@ -185,8 +207,11 @@ mod tests {
             started: 77,
             root: "/tmp/a\nb=c".into(),
             command: vec!["/bin/sh".into(), "-c".into(), "".into(), "a=b".into()],
-            net: Net::Host,
-            cgroup: true,
+            net: "bridge:br0".into(),
+            terms: Terms {
+                cgroup: true,
+                profile: Profile::from_record("1,+strict").unwrap(),
+            },
         };
         assert_eq!(Record::decode(&record.encode()), Some(record));
     }
@@ -198,10 +223,12 @@ mod tests {
             b"\0",
             b"version=contain 2\0init=1\0",
             b"init=1\0",
-            b"version=contain 1\0init=x\0",
-            b"version=contain 1\0init=1\0name=a b\0",
-            b"version=contain 1\0init=1\0name=a\x1b[31m\0",
-            b"version=contain 1\0init\0",
+            b"version=contain 1\0init=1\0",
+            b"version=contain 1\0profile=1,other\0init=1\0",
+            b"version=contain 1\0profile=1,off\0init=x\0",
+            b"version=contain 1\0profile=1,off\0init=1\0name=a b\0",
+            b"version=contain 1\0profile=1,off\0init=1\0name=a\x1b[31m\0",
+            b"version=contain 1\0profile=1,off\0init\0",
         ] {
             assert_eq!(Record::decode(bytes), None, "{bytes:?}");
         }

@@ -156,10 +156,14 @@ pub(crate) fn dev(tty_group: bool) -> Vec<Action> {
     actions
 }
 
-/// A fresh /proc of the new PID namespace.
-pub(crate) fn proc() -> [Action; 2] {
+/// A fresh /proc of the new PID namespace, which is to be a place if steps in
+/// it follow.
+pub(crate) fn proc(keep: bool) -> [Action; 2] {
     let at = At(Place::Root, c"proc");
-    [Action::MakeDir(at), mount(&PROC, at, None)]
+    [
+        Action::MakeDir(at),
+        mount(&PROC, at, keep.then_some(Place::Proc)),
+    ]
 }
 
 /// The /sys of a network namespace of our own, which its root may have to

@@ -5,25 +5,17 @@ use std::os::fd::RawFd;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::caps::CapList;
 use crate::environ::Assignment;
 use crate::error::{Error, Result};
 use crate::idmap::MapSpec;
 use crate::limits::Limits;
 use crate::mounts::Mount;
 use crate::name::{Hostname, Name};
+use crate::net::Net;
+use crate::seccomp::Seccomp;
 use crate::stop::StopSignal;
 use crate::user::UserSpec;
-
-/// The container's network.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Net {
-    /// A network namespace of its own with nothing but lo, which is up.
-    #[default]
-    Private,
-    /// The caller's network, over which container root has no power. That
-    /// includes services on the host's localhost and its abstract sockets.
-    Host,
-}
 
 /// Where changes to the root file system go.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -72,10 +64,26 @@ pub struct Spec {
     pub console: bool,
     /// The container's network.
     pub net: Net,
+    /// Show a copy of the host's /etc/resolv.conf where the host's name servers
+    /// can be reached.
+    pub dns: bool,
     /// User ids.
     pub uid_map: MapSpec,
     /// Group ids.
     pub gid_map: MapSpec,
+    /// Give a program that needs little no more: no capability, no new
+    /// privilege, few system calls, and less of /proc.
+    pub strict: bool,
+    /// Capabilities to drop although the profile has them.
+    pub cap_drop: CapList,
+    /// Capabilities to keep although the profile drops them. A name in either
+    /// list says more than `all` in the other.
+    pub cap_keep: CapList,
+    /// No program gives its process more rights than it has: no set-id program
+    /// and no file capability takes effect.
+    pub no_new_privs: bool,
+    /// Whether system calls are filtered.
+    pub seccomp: Seccomp,
     /// Run the command under a small init that reaps orphans and passes
     /// signals: see [`init_if_asked`](crate::init_if_asked).
     pub init: bool,
@@ -117,8 +125,14 @@ impl Spec {
             command: Vec::new(),
             console: true,
             net: Net::default(),
+            dns: true,
             uid_map: MapSpec::default(),
             gid_map: MapSpec::default(),
+            strict: false,
+            cap_drop: CapList::default(),
+            cap_keep: CapList::default(),
+            no_new_privs: false,
+            seccomp: Seccomp::default(),
             init: false,
             reboot: true,
             stop_signal: None,

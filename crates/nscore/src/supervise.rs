@@ -10,8 +10,10 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 use nix::sys::wait::WaitStatus;
 
-use crate::console::{Console, Event};
+use crate::console::{self, Console, Event};
 use crate::error::{Error, Result};
+use crate::harden::Resting;
+use crate::net::Attached;
 use crate::plan::Life;
 use crate::process::Process;
 use crate::signals::{Arrived, Signals};
@@ -77,6 +79,7 @@ struct Stop {
 struct Supervisor<'a> {
     process: Process,
     console: Option<Console>,
+    network: Attached,
     signals: &'a Signals,
     role: Role<'a>,
     stop: Option<Stop>,
@@ -87,16 +90,19 @@ struct Supervisor<'a> {
 /// Supervises `process` to its end.
 ///
 /// # Errors
-/// Only when polling itself fails.
+/// Only when polling itself fails, or giving up rights meanwhile.
 pub(crate) fn until_end(
     process: Process,
     console: Option<Console>,
+    network: Attached,
     signals: &Signals,
     role: Role<'_>,
 ) -> Result<Outcome> {
+    let _resting = Resting::begin()?;
     let mut supervisor = Supervisor {
         process,
         console,
+        network,
         signals,
         role,
         stop: None,
@@ -139,12 +145,15 @@ impl Supervisor<'_> {
             Some(stopper) => PollFd::new(stopper.pidfd(), PollFlags::POLLIN),
             None => none(),
         };
-        let mut fds = [process, signals, stopper, a, b, c];
+        let network = self.network.poll_fds();
+        let network = network.map(|fd| fd.map(|fd| PollFd::new(fd, PollFlags::POLLIN)));
+        let [d, e] = network.map(|fd| fd.unwrap_or_else(none));
+        let mut fds = [process, signals, stopper, d, e, a, b, c];
         match poll(&mut fds, self.patience()) {
             Ok(_) | Err(Errno::EINTR) => {}
             Err(errno) => return Err(errno),
         }
-        let [process, _, stopper, found @ ..] =
+        let [process, _, stopper, d, e, found @ ..] =
             fds.map(|fd| fd.revents().unwrap_or(PollFlags::empty()));
         if process.contains(PollFlags::POLLIN) {
             return Ok(true);
@@ -152,6 +161,9 @@ impl Supervisor<'_> {
         self.handle_signals();
         if stopper.contains(PollFlags::POLLIN) {
             self.stopper_ended();
+        }
+        if let Some(news) = self.network.handle([d, e]) {
+            console::tell(&news);
         }
         match self.console.as_mut().map(|console| console.handle(found)) {
             None | Some(Event::Nothing) => {}
@@ -170,7 +182,8 @@ impl Supervisor<'_> {
     }
 
     fn patience(&self) -> PollTimeout {
-        match self.stop.and_then(|stop| stop.deadline) {
+        let stop = self.stop.and_then(|stop| stop.deadline);
+        match stop.into_iter().chain(self.network.deadline()).min() {
             Some(end) => {
                 let left = end.saturating_duration_since(Instant::now());
                 // One millisecond more: a timeout rounded down would spin.
@@ -257,7 +270,7 @@ impl Supervisor<'_> {
             // by sigwait(3) shows no handler.
             Some(Method::Signal(signal)) => self.process.signal(signal),
             Some(Method::Command(command)) => {
-                match stop::start(command, &self.process, life.cgroup) {
+                match stop::start(command, &self.process, life.terms) {
                     Ok(stopper) => self.stopper = Some(stopper),
                     Err(_) => self.signal_or_kill(reason, signal),
                 }

@@ -18,6 +18,7 @@ use crate::list;
 use crate::name::Name;
 use crate::process::Process;
 use crate::procfs::{self, Status};
+use crate::record::Terms;
 use crate::sys::process;
 
 /// What a caller names as a container.
@@ -38,8 +39,8 @@ pub(crate) struct Found {
     pub(crate) pidfd: OwnedFd,
     /// Its namespaces that are not ours.
     pub(crate) namespaces: CloneFlags,
-    /// It has a cgroup of its own.
-    pub(crate) cgroup: bool,
+    /// On what terms it is entered.
+    pub(crate) terms: Terms,
 }
 
 /// What no container shares with who started it.
@@ -95,7 +96,7 @@ impl Target {
 /// The only one of them.
 fn one_of(found: Vec<Container>, what: String, none: &str) -> Result<Found> {
     match &found[..] {
-        [one] => Found::new(one.supervisor, one.init, one.cgroup, &what),
+        [one] => Found::new(one.supervisor, one.init, one.terms, &what),
         [] => match &Container::all()[..] {
             [] => Err(Error::new(what, none).with_hint("no container of yours is running")),
             running => Err(Error::new(what, none).with_list(list::on_stderr(running))),
@@ -168,22 +169,22 @@ fn by_pid(pid: libc::pid_t) -> Result<Found> {
         Err(errno) => Err(Error::errno(&*what, errno)),
         Ok(record) => Ok(record),
     }?;
-    let (supervisor, init, cgroup) = match (record, inside) {
+    let (supervisor, init, terms) = match (record, inside) {
         (Some(_), _) if !is_ours(at) => {
             return Err(Error::new(what, "it was started in another user namespace")
                 .with_hint("inject from there"));
         }
-        (Some(record), _) => (at, record.init, record.cgroup),
+        (Some(record), _) => (at, record.init, record.terms),
         (None, Some(inside)) => {
             let injected =
                 |it: &Container| procfs::share(&it.init.to_string(), &inside.to_string(), "pid");
             let found = Container::all().into_iter().find(injected);
             let found = found.ok_or_else(|| no_container(&what, pid))?;
-            (found.supervisor, found.init, found.cgroup)
+            (found.supervisor, found.init, found.terms)
         }
         (None, None) => return Err(no_container(&what, pid)),
     };
-    let found = Found::new(supervisor, init, cgroup, &what)?;
+    let found = Found::new(supervisor, init, terms, &what)?;
     if !alive(&named) {
         return Err(ended(&what));
     }
@@ -192,7 +193,7 @@ fn by_pid(pid: libc::pid_t) -> Result<Found> {
 
 impl Found {
     /// Takes hold of the container of this supervisor and init.
-    fn new(supervisor: libc::pid_t, init: libc::pid_t, cgroup: bool, what: &str) -> Result<Found> {
+    fn new(supervisor: libc::pid_t, init: libc::pid_t, terms: Terms, what: &str) -> Result<Found> {
         let pidfd = process::pidfd_open(init).map_err(|_| ended(what))?;
         // The pidfd is open, so what /proc says now is of that very process.
         let is_init = Status::of(init)
@@ -210,7 +211,7 @@ impl Found {
             init,
             pidfd,
             namespaces,
-            cgroup,
+            terms,
         })
     }
 
@@ -221,7 +222,7 @@ impl Found {
     }
 
     /// The container of an init that is our own child.
-    pub(crate) fn of_child(init: &Process, cgroup: bool) -> Result<Found> {
+    pub(crate) fn of_child(init: &Process, terms: Terms) -> Result<Found> {
         let what = "enter our own container";
         let pidfd = init
             .pidfd()
@@ -231,7 +232,7 @@ impl Found {
             init: init.pid(),
             pidfd,
             namespaces: procfs::differing(init.pid(), what)?,
-            cgroup,
+            terms,
         })
     }
 }

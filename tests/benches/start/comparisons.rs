@@ -21,7 +21,7 @@ pub fn start(lab: &Lab, score: &mut Score) -> Result<()> {
     let mut race = Race::new("contain -n R /bin/true", in_root(ours));
     let plain = lab.reference("C, plain", "");
     race.against(in_root(plain), Some(AtMost(1.25)));
-    let pty = lab.reference("C, pty and guard", "-p");
+    let pty = lab.reference("C, pty, guard, filter", "-p");
     race.against(in_root(pty), Some(AtMost(1.15)));
     if let Some(bwrap) = tool("bwrap") {
         // It maps one id: with more, newuidmap alone costs as much as its whole start.

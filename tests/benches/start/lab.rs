@@ -10,8 +10,10 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
+use crate::calls::{self, Abi};
 use crate::person::{Person, User};
 use crate::process::Program;
+use crate::tree;
 
 const TOOLS: [&str; 3] = ["contain", "pseudo", "inject"];
 const REFERENCE: [(&str, &str); 4] = [
@@ -20,6 +22,16 @@ const REFERENCE: [(&str, &str); 4] = [
     ("inside.c", include_str!("reference/inside.c")),
     ("console.c", include_str!("reference/console.c")),
 ];
+
+/// The instructions of contain's default filter, as C initializers.
+fn filter() -> String {
+    let abis = Abi::of(env::consts::ARCH).iter();
+    let program = tree::program(abis.map(|abi| (abi.audit(), calls::default(*abi))));
+    let lines = program
+        .iter()
+        .map(|i| format!("{{{:#x}, {}, {}, {:#x}}},\n", i.code, i.jt, i.jf, i.k));
+    lines.collect()
+}
 
 pub struct Lab {
     pub dir: PathBuf,
@@ -107,6 +119,7 @@ impl Lab {
         let mut cc = Command::new("cc");
         cc.args(["-O2", "-static", "-Wall", "-Wextra", "-o"])
             .arg(&self.reference);
+        fs::write(source.join("filter.h"), filter())?;
         for (name, text) in REFERENCE {
             let path = source.join(name);
             fs::write(&path, text)?;

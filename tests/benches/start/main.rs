@@ -15,6 +15,9 @@
 //! - `BENCH_DELEGATED=USER`, `BENCH_PLAIN=USER`: as root, the ordinary users with
 //!   and without delegated ids, else nsdelegated and nsplain.
 
+#[path = "../../../crates/nscore/build/calls.rs"]
+#[allow(dead_code, reason = "the reference program has the default filter")]
+mod calls;
 mod comparisons;
 mod console;
 mod container;
@@ -25,6 +28,8 @@ mod person;
 mod process;
 mod race;
 mod sys;
+#[path = "../../../crates/nscore/build/tree.rs"]
+mod tree;
 
 use std::env;
 use std::fs;

@@ -92,13 +92,13 @@ impl Leaf {
         self.own.as_fd()
     }
 
-    /// From now on the guard kills `init` at our end.
-    pub(crate) fn watch(&self, init: &Process) -> Result<()> {
+    /// From now on the guard kills `init` at our end, and `companion` with it.
+    pub(crate) fn watch(&self, init: &Process, companion: Option<BorrowedFd>) -> Result<()> {
         let users = namespaces::open(init.pid(), "user")?;
         let users = self.users.get_or_init(|| users);
         let guard = self.guard.as_ref();
         guard.map_or(Ok(()), |guard| {
-            guard.watch(init.pidfd(), Some(users.as_fd()))
+            guard.watch(init.pidfd(), companion, Some(users.as_fd()))
         })
     }
 

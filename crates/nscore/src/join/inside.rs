@@ -11,18 +11,20 @@ use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 use nix::sys::stat::Mode;
 use nix::unistd;
 
-use super::Entry;
+use super::{Change, Entry};
 use crate::cgroup;
 use crate::child::NAME;
 use crate::error::{Error, Result};
 use crate::guard;
 use crate::message::Report;
+use crate::sealed;
 use crate::sys::clone::{self, Fork};
+use crate::sys::shim::Image;
 use crate::sys::tty::{self, Look};
 use crate::sys::{Sys, ids, process};
 
 /// The steps that can fail inside. Their numbers are those of `WORDS`; the
-/// numbers after these are the steps by which the command is somebody else.
+/// numbers after these are the changes of the command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Step {
     Prepare,
@@ -32,11 +34,12 @@ pub(super) enum Step {
     MakeCommand,
     MakeTerminal,
     Run,
+    Seal,
 }
 
 impl Step {
     /// The same as "VERB OBJECT".
-    pub(super) const WORDS: [&str; 7] = [
+    pub(super) const WORDS: [&str; 8] = [
         "prepare to enter the container",
         "drop our groups",
         "enter the container's namespaces",
@@ -44,6 +47,7 @@ impl Step {
         "start a process in the container",
         "create a pseudo-terminal in the container",
         "prepare the command",
+        "keep this program's file from the container",
     ];
 }
 
@@ -197,19 +201,29 @@ fn command(entry: &Entry, socket: BorrowedFd) -> std::result::Result<(), Failed>
     let look = entry.look.as_ref();
     let terminal = look.map(|look| open_terminal(look, entry.terminals));
     let terminal = terminal.transpose().map_err(at(Step::MakeTerminal))?;
-    let mut login = None;
-    for (i, step) in entry.user.iter().enumerate() {
-        let slave = terminal.as_ref().map(|(_, slave)| slave.as_fd());
-        step.perform(&mut login, entry.drop_groups, slave)
-            .map_err(|errno| Failed(Step::WORDS.len() + i, errno))?;
-    }
     let sent = match &terminal {
         Some((master, slave)) => Report::Running.send(socket, &[master.as_fd(), slave.as_fd()]),
         None => Report::Running.send(socket, &[]),
     };
     sent.map_err(at(Step::Run))?;
+    let shim = entry.exposed.then(|| sealed::seal(Image::Shim));
+    let shim = shim.transpose().map_err(at(Step::Seal))?;
     process::reset_signals().map_err(at(Step::Run))?;
-    let failure = entry.program.exec_as_user(login.as_ref());
+    process::new_session_keyring().map_err(at(Step::Run))?;
+    let mut login = None;
+    let slave = terminal.as_ref().map(|(_, slave)| slave.as_fd());
+    for (i, change) in (Step::WORDS.len()..).zip(&entry.changes) {
+        match change {
+            Change::Profile(step) => step.perform(),
+            Change::User(step) => step.perform(&mut login, entry.drop_groups, slave),
+        }
+        .map_err(|errno| Failed(i, errno))?;
+    }
+    let login = login.as_ref();
+    let failure = match &shim {
+        Some(shim) => sealed::exec(&entry.program, login, shim.as_fd(), socket),
+        None => entry.program.exec_as_user(login),
+    };
     // Without a parent there is nobody to tell.
     let _ = Report::Exec { action: 0, failure }.send(socket, &[]);
     Ok(())

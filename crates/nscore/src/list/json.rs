@@ -4,7 +4,6 @@
 
 use std::fmt::Write as _;
 
-use super::net;
 use crate::containers::Container;
 
 /// An array of objects, a line each.
@@ -29,7 +28,7 @@ fn object(container: &Container) -> String {
         container.user,
         string(&container.root.to_string_lossy()),
         container.init,
-        string(net(container.net)),
+        string(&container.net),
         container.uptime.as_secs(),
         words.join(",")
     )
@@ -52,7 +51,7 @@ fn string(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::Net;
+    use crate::record::Terms;
     use std::time::Duration;
 
     #[test]
@@ -63,9 +62,9 @@ mod tests {
             init: 13,
             name: None,
             root: "/a\"b\\c\u{9b}\u{7f}\n".into(),
-            net: Net::Host,
+            net: "host".into(),
             uptime: Duration::from_millis(1900),
-            cgroup: false,
+            terms: Terms::default(),
             command: vec!["é".into(), "".into()],
         };
         assert_eq!(json(&[]), "[]\n");

@@ -5,11 +5,13 @@
 pub(crate) mod cgroup;
 pub(crate) mod clone;
 mod fscontext;
+pub(crate) mod harden;
 pub(crate) mod ids;
 pub(crate) mod layers;
 pub(crate) mod mount;
 pub(crate) mod path;
 pub(crate) mod process;
+pub(crate) mod shim;
 pub(crate) mod socket;
 pub(crate) mod tty;
 

@@ -9,6 +9,8 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <time.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -111,6 +113,17 @@ static void mount_sys(void) {
         err(EXIT_FAILURE, "sys/fs/cgroup");
 }
 
+/* contain's own default, compiled from the same lists. */
+static void install_filter(void) {
+    static struct sock_filter instructions[] = {
+#include "filter.h"
+    };
+    struct sock_fprog program = {.len = sizeof instructions / sizeof *instructions,
+                                 .filter = instructions};
+
+    check(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program), "seccomp");
+}
+
 void run_child(int with_console, int may_drop_groups, const char *dir, char **argv) {
     static char *environment[] = {"container=contain", NULL};
     char byte;
@@ -134,7 +147,8 @@ void run_child(int with_console, int may_drop_groups, const char *dir, char **ar
     umask(022);
     if (with_console)
         take_console();
-    /* The default seccomp filter goes here, under with_console, when contain has one. */
+    if (with_console)
+        install_filter();
     execve(argv[0], argv, environment);
     err(127, "%s", argv[0]);
 }

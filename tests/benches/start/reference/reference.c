@@ -6,7 +6,8 @@
  *     reference [-p] UIDMAP GIDMAP DIR CMD [ARG]...
  *
  * With -p also a pseudo-terminal from the container's own devpts, which a poll
- * loop drains to stdout, and a guard that ends init when this process is killed.
+ * loop drains to stdout, a guard that ends init when this process is killed, and
+ * the filter of system calls.
  * A map is in the kernel's own form, one range a line.  Root writes its maps; an
  * ordinary user writes one id, and leaves more than one range to newuidmap and
  * newgidmap.

@@ -1,0 +1,78 @@
+//! Programs that are not run by their path: by way of the shim, or from an open
+//! file.
+
+use std::ffi::CStr;
+use std::os::fd::BorrowedFd;
+
+use nix::errno::Errno;
+use nix::sys::stat::{self, SFlag};
+use nix::unistd::{self, AccessFlags};
+
+use super::{Failure, Program, SHELL_C};
+use crate::sys::{Sys, shim};
+use crate::user::Login;
+
+impl Program {
+    /// The candidate that an exec would take, as far as can be told without one,
+    /// with no error number; else why there is none.
+    pub(crate) fn choose(&self) -> Failure {
+        let mut first = None;
+        for (i, candidate) in self.candidates.iter().enumerate() {
+            let errno = runnable(candidate).err().unwrap_or(Errno::UnknownErrno);
+            let failure = Failure::new(errno, i).inspect(candidate);
+            match errno {
+                Errno::ENOENT | Errno::ENOTDIR | Errno::EACCES => {
+                    if failure.mode != 0 || self.candidates.len() == 1 {
+                        first.get_or_insert(failure);
+                    }
+                }
+                _ => return failure,
+            }
+        }
+        first.unwrap_or(Failure::new(Errno::ENOENT, 0))
+    }
+
+    /// Becomes the shim, which becomes this candidate, or tells why not.
+    #[allow(unsafe_code)]
+    pub(crate) fn exec_shim(
+        &self,
+        login: Option<&Login>,
+        shim: BorrowedFd,
+        chosen: &Failure,
+    ) -> Failure {
+        self.environment.say_who(login);
+        let i = chosen.candidate;
+        let shell = if chosen.is_text() { SHELL_C } else { c"" };
+        self.shim[0].set(shell.as_ptr());
+        self.shim[1].set(self.candidates[i].as_ptr());
+        // A Cell of a pointer is laid out as the pointer.
+        let arguments = self.shim.as_ptr().cast();
+        let environment = self.environment.pointers.as_ptr().cast();
+        // SAFETY: both arrays end in null, and their strings live in self and in
+        // the login.
+        let errno = unsafe { shim::exec(shim, arguments, environment) };
+        Failure::new(errno, i)
+    }
+
+    /// Becomes the program in this open file.
+    #[allow(unsafe_code)]
+    pub(crate) fn exec_image(&self, image: BorrowedFd, login: Option<&Login>) -> Failure {
+        self.environment.say_who(login);
+        let arguments = self.arguments.pointers.as_ptr();
+        // A Cell of a pointer is laid out as the pointer.
+        let environment = self.environment.pointers.as_ptr().cast();
+        // SAFETY: both arrays end in null, and their strings live in self and in
+        // the login.
+        let errno = unsafe { shim::exec(image, arguments, environment) };
+        Failure::new(errno, 0)
+    }
+}
+
+/// What an exec would say of this file, short of looking into it.
+fn runnable(path: &CStr) -> Sys<()> {
+    let kind = SFlag::from_bits_truncate(stat::stat(path)?.st_mode) & SFlag::S_IFMT;
+    if kind != SFlag::S_IFREG {
+        return Err(Errno::EACCES);
+    }
+    unistd::access(path, AccessFlags::X_OK)
+}

@@ -1,0 +1,173 @@
+//! pasta as a process. It runs as root of the container, without any privilege
+//! outside, in the user namespace of the container and else in ours. It has three
+//! descriptors: the network namespace as standard input, so that it need not find
+//! it by a path; a pipe that it writes its process id to once all is configured;
+//! and one for its complaints, which nobody reads before its end and which
+//! therefore must not block. When it has to end it is killed: by us, or by the
+//! guard when that is too late.
+
+use std::fs::File;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::sched::{CloneFlags, setns};
+use nix::sys::stat::{Mode, fchmod};
+use nix::sys::wait::WaitStatus;
+use nix::unistd;
+
+use super::{Pasta, WHAT};
+use crate::child::NAME;
+use crate::error::{Error, Result, quoted};
+use crate::exec::Program;
+use crate::process::Process;
+use crate::signals::Signals;
+use crate::sys::clone::{self, Fork};
+use crate::sys::{Sys, ids, process};
+
+/// A pasta, from its fork to its end; dropping it kills it.
+pub(crate) struct Running {
+    process: Process,
+    /// It begins when it reads a byte, and ends when it cannot.
+    go: Option<OwnedFd>,
+    /// It says here that all is configured.
+    ready: OwnedFd,
+    words: OwnedFd,
+}
+
+/// What the forked process needs to become pasta.
+struct Start<'a> {
+    program: &'a Program,
+    user_namespace: File,
+    network: File,
+    drop_groups: bool,
+    go: OwnedFd,
+    ready: OwnedFd,
+    words: OwnedFd,
+}
+
+impl Running {
+    /// Forks the process, which waits: before it can begin somebody must be
+    /// there who ends it when we are killed. The namespaces of `init` are opened
+    /// now, while that still has the caller's ids.
+    #[allow(unsafe_code)]
+    pub(crate) fn prepare(
+        program: &Program,
+        init: libc::pid_t,
+        drop_groups: bool,
+    ) -> Result<Running> {
+        let failed = |errno| Error::errno(WHAT, errno);
+        let namespace = |kind| {
+            let path = format!("/proc/{init}/ns/{kind}");
+            File::open(&path).map_err(|error| Error::io(format!("open {path}"), &error))
+        };
+        let (go, begin) = unistd::pipe2(OFlag::O_CLOEXEC).map_err(failed)?;
+        let (ready, tell_ready) = unistd::pipe2(OFlag::O_CLOEXEC).map_err(failed)?;
+        // It is opened anew, by a process that may have other ids than ours.
+        fchmod(&tell_ready, Mode::from_bits_retain(0o622)).map_err(failed)?;
+        let (words, complain) =
+            unistd::pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK).map_err(failed)?;
+        let start = Start {
+            program,
+            user_namespace: namespace("user")?,
+            network: namespace("net")?,
+            drop_groups,
+            go,
+            ready: tell_ready,
+            words: complain,
+        };
+        // SAFETY: the child allocates nothing: it runs start alone.
+        match unsafe { clone::fork(CloneFlags::empty(), libc::SIGCHLD) }.map_err(failed)? {
+            Fork::Child => {
+                drop(begin);
+                let errno = start.run();
+                // Who would read it is gone, or sees us end.
+                let _ = unistd::write(&start.words, errno.desc().as_bytes());
+                process::exit(1)
+            }
+            Fork::Parent { pid, pidfd } => Ok(Running {
+                process: Process::new(pid, pidfd),
+                go: Some(begin),
+                ready,
+                words,
+            }),
+        }
+    }
+
+    pub(crate) fn pidfd(&self) -> BorrowedFd<'_> {
+        self.process.pidfd()
+    }
+
+    /// Lets it begin.
+    pub(crate) fn begin(&mut self) {
+        if let Some(go) = self.go.take() {
+            // One that has ended is noticed when its word is awaited.
+            let _ = unistd::write(go, &[0]);
+        }
+    }
+
+    /// Waits until the interface inside is configured.
+    ///
+    /// # Errors
+    /// What it said of its failure; a signal that asks us to end.
+    pub(crate) fn await_ready(&self, pasta: &Pasta, signals: &Signals) -> Result<()> {
+        signals.wait_for(self.ready.as_fd(), WHAT)?;
+        match unistd::read(&self.ready, &mut [0; 16]) {
+            Ok(1..) => Ok(()),
+            _ => {
+                // It ends already, or has given up its word for good.
+                self.process.signal(libc::SIGKILL);
+                let words = self.reason();
+                let error = Error::new(WHAT, &words);
+                Err(match pasta.hint(&words) {
+                    Some(hint) => error.with_hint(hint),
+                    None => error,
+                })
+            }
+        }
+    }
+
+    /// Why it has ended.
+    pub(crate) fn reason(&self) -> String {
+        if let Ok(WaitStatus::Signaled(_, signal, _)) = self.process.wait() {
+            return format!("killed by {signal}");
+        }
+        // A pipe holds no more; what did not fit is lost.
+        let mut words = vec![0; 64 * 1024];
+        let len = unistd::read(&self.words, &mut words).unwrap_or(0);
+        let words = String::from_utf8_lossy(&words[..len]);
+        match words.lines().rfind(|line| !line.trim().is_empty()) {
+            Some(line) => quoted(line.trim().trim_end_matches('.')),
+            None => "it gave no reason".to_string(),
+        }
+    }
+}
+
+impl Start<'_> {
+    /// Becomes pasta; returns only to say why not.
+    fn run(&self) -> Errno {
+        process::rename(NAME);
+        match self.enter() {
+            Ok(()) => self.program.exec().errno,
+            Err(errno) => errno,
+        }
+    }
+
+    fn enter(&self) -> Sys<()> {
+        process::die_with_parent()?;
+        if unistd::read(&self.go, &mut [0])? == 0 {
+            return Err(Errno::EPIPE);
+        }
+        // The keys of the caller's terminal are not for it.
+        unistd::setsid()?;
+        setns(&self.user_namespace, CloneFlags::CLONE_NEWUSER)?;
+        ids::become_root(self.drop_groups)?;
+        for (fd, stream) in [self.network.as_fd(), self.ready.as_fd(), self.words.as_fd()]
+            .into_iter()
+            .zip(0..)
+        {
+            process::make_stream(fd, stream)?;
+        }
+        process::reset_signals()
+    }
+}

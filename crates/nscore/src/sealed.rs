@@ -1,0 +1,92 @@
+//! Keeping the file of this program out of a container's reach.
+//!
+//! Between clone and exec the program of the process is still our own file, and
+//! a container can make its exec run that again: by `#!/proc/self/exe`, or a link
+//! to it. Whoever may look at that process then reaches the file, and if its
+//! owner is among the container's ids may change it. So where that is the case,
+//! the exec goes by way of a shim in sealed memory, which is all that such a
+//! link leads to.
+
+use std::fs;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::unix::fs::MetadataExt as _;
+
+use nix::errno::Errno;
+use nix::mount::MsFlags;
+
+use crate::error::{Error, Result};
+use crate::exec::{Failure, Program};
+use crate::idmap::IdMap;
+use crate::message::{Go, Report};
+use crate::sys::mount::FileSystem;
+use crate::sys::shim::{self, Image};
+use crate::sys::{Sys, mount, process};
+use crate::user::Login;
+
+/// The image that has to be run in place of `image`'s own file, None when the
+/// ids of these maps cannot change that.
+///
+/// # Errors
+/// When they can, and there is no shim for this architecture.
+pub(crate) fn due(image: Image, user: &IdMap, group: &IdMap) -> Result<Option<Image>> {
+    // What cannot be looked at may be anybody's.
+    let exposed = fs::metadata("/proc/self/exe").map_or(true, |file| {
+        let group_writes = file.mode() & 0o020 != 0 && group.has_outside(file.gid());
+        user.has_outside(file.uid()) || group_writes || file.mode() & 0o002 != 0
+    });
+    if exposed && image == Image::Shim && !shim::AVAILABLE {
+        let reason = format!("not supported on {}", std::env::consts::ARCH);
+        return Err(
+            Error::new("keep this program's file from the container", reason)
+                .with_hint("install it as a user whose id the container does not have"),
+        );
+    }
+    Ok(exposed.then_some(image))
+}
+
+/// Memory to put an image in, where the kernel wants none of it executed that
+/// is not of a file system.
+static MEMORY: FileSystem = FileSystem {
+    kind: c"tmpfs",
+    options: &[(c"mode", Some(c"0700"))],
+    data: c"mode=0700",
+    flags: MsFlags::MS_NOSUID.union(MsFlags::MS_NODEV),
+};
+
+/// The image, in a process that has no place of its own in the container.
+pub(crate) fn seal(image: Image) -> Sys<OwnedFd> {
+    shim::seal(image, || mount::new_mount(&MEMORY))
+}
+
+/// Becomes the program by way of the shim. What it is to run is told before,
+/// because the shim knows but an error number.
+pub(crate) fn exec(
+    program: &Program,
+    login: Option<&Login>,
+    shim: BorrowedFd,
+    socket: BorrowedFd,
+) -> Failure {
+    let chosen = program.choose();
+    if chosen.errno != Errno::UnknownErrno {
+        return chosen;
+    }
+    let told = Report::Trying(chosen.clone())
+        .send(socket, &[])
+        .and_then(|()| process::make_stream(socket, shim::SOCKET));
+    match told {
+        Ok(()) => program.exec_shim(login, shim, &chosen),
+        Err(errno) => Failure { errno, ..chosen },
+    }
+}
+
+/// Waits until the supervisor has heard a failure out and no longer needs this
+/// process: it may still have to remove what was made for it.
+pub(crate) fn await_end(socket: BorrowedFd) {
+    while Go::receive(socket).is_ok() {}
+}
+
+/// What the shim could not run, from what was told before and its own word.
+pub(crate) fn refusal(tried: Option<Failure>, errno: Errno) -> Failure {
+    let tried = tried.unwrap_or(Failure::new(errno, 0));
+    Failure { errno, ..tried }
+}
