@@ -9,8 +9,8 @@ use std::time::Duration;
 use clap::Parser;
 use clap::builder::{OsStringValueParser, TypedValueParser as _};
 use nscore::{
-    CapList, Changes, Cpus, Error, Host, Limits, MapSpec, Mount, Net, Outcome, Plan, Scope,
-    Seccomp, Setting, Size, Spec, StopSignal,
+    Assignment, CapList, Changes, Cpus, Error, Host, Hostname, Limits, MapSpec, Mount, Name, Net,
+    Outcome, Plan, Scope, Seccomp, Setting, Size, Spec, StopSignal, UserSpec,
 };
 
 /// Boot a root file system as a container
@@ -76,6 +76,27 @@ pub struct Args {
     )]
     #[arg(help_heading = IDENTITY)]
     gid_map: MapSpec,
+
+    /// Let inject find it by NAME, which is also its host name
+    #[arg(short = 'N', long, value_name = "NAME", help_heading = IDENTITY)]
+    name: Option<Name>,
+
+    /// Set another host name
+    #[arg(long, value_name = "NAME", help_heading = IDENTITY)]
+    hostname: Option<Hostname>,
+
+    /// Set a variable for CMD; NAME alone takes our value
+    #[arg(short, long, value_name = "NAME[=VALUE]", help_heading = IDENTITY)]
+    #[arg(value_parser = OsStringValueParser::new().try_map(Assignment::try_from))]
+    env: Vec<Assignment>,
+
+    /// Start CMD in DIR, an absolute path inside
+    #[arg(short, long, value_name = "DIR", help_heading = IDENTITY)]
+    workdir: Option<PathBuf>,
+
+    /// Run CMD as USER, a name or id in the container's passwd file
+    #[arg(long, value_name = "USER[:GROUP]", help_heading = IDENTITY)]
+    user: Option<UserSpec>,
 
     /// Use our stdin, stdout and stderr; make no pseudo-terminal
     #[arg(short = 'c', long, help_heading = LIFE)]
@@ -186,7 +207,7 @@ pub struct Args {
 }
 
 const ROOT: &str = "Root file system";
-const IDENTITY: &str = "Identity";
+const IDENTITY: &str = "Identity and environment";
 const LIFE: &str = "Console and life";
 const NETWORK: &str = "Network";
 const LIMITS: &str = "Limits";
@@ -218,6 +239,11 @@ impl Args {
             devices: self.device,
             read_only: self.read_only,
             host_tools: self.host_tools,
+            name: self.name,
+            hostname: self.hostname,
+            environment: self.env,
+            workdir: self.workdir,
+            user: self.user,
             command: operands.collect(),
             console: !self.no_console,
             net,

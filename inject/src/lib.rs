@@ -1,22 +1,55 @@
 //! `inject`: arguments -> [`Join`] -> `nscore` -> exit status.
 
 use std::ffi::OsString;
+use std::io::{ErrorKind, Write as _};
+use std::path::PathBuf;
 
 use clap::Parser;
-use nscore::{Error, Join, Target};
+use clap::builder::{OsStringValueParser, TypedValueParser as _};
+use nscore::{Assignment, Container, Error, Join, Target, UserSpec, list};
 
 /// Run a command inside a running container
 ///
-/// CONTAINER is the process id of a contain supervisor, or of any process
-/// inside its container. CMD (default $SHELL, else /bin/sh) runs as the
-/// container's root with our environment, stdin, stdout and stderr.
+/// CONTAINER is its name, the directory it runs from (with a slash), or the
+/// process id of its contain supervisor or of any process inside. CMD (default
+/// $SHELL, else /bin/sh) runs as the container's root with our environment,
+/// stdin, stdout and stderr.
 #[derive(Debug, Parser)]
 #[command(
     version,
-    override_usage = "inject CONTAINER [CMD [ARG]...]",
+    override_usage = "inject [OPTIONS] CONTAINER [CMD [ARG]...]\n       inject -l [--json]",
     max_term_width = 90
 )]
 pub struct Args {
+    /// List the containers that you can enter
+    #[arg(short, long)]
+    list: bool,
+
+    /// List them as JSON
+    #[arg(long)]
+    json: bool,
+
+    /// Run CMD as USER, a name or id in the container's passwd file
+    #[arg(long, value_name = "USER[:GROUP]")]
+    user: Option<UserSpec>,
+
+    /// Set a variable for CMD; NAME alone takes our value
+    #[arg(short, long, value_name = "NAME[=VALUE]")]
+    #[arg(value_parser = OsStringValueParser::new().try_map(Assignment::try_from))]
+    env: Vec<Assignment>,
+
+    /// Start CMD in DIR, an absolute path inside
+    #[arg(short, long, value_name = "DIR")]
+    workdir: Option<PathBuf>,
+
+    /// Keep our terminal instead of a fresh one inside
+    #[arg(long)]
+    no_console: bool,
+
+    /// Give CMD init's kind of environment instead of ours
+    #[arg(long)]
+    clear_env: bool,
+
     /// CONTAINER, then CMD and its arguments: option parsing stops at CONTAINER
     #[arg(
         trailing_var_arg = true,
@@ -26,21 +59,52 @@ pub struct Args {
     operands: Vec<OsString>,
 }
 
-/// Enters the container, runs the command and waits for its end.
+/// Enters the container, runs the command and waits for its end; or lists the
+/// containers.
 ///
 /// # Errors
 /// Whatever keeps the command from running inside: it never runs outside.
 pub fn run(args: Args) -> anyhow::Result<u8> {
     let mut operands = args.operands.into_iter();
-    let Some(container) = operands.next() else {
-        let hint = "inject --help lists the options";
+    let container = operands.next();
+    if args.list {
+        if container.is_some() {
+            return Err(Error::usage("list containers", "a CONTAINER is named").into());
+        }
+        return print(&Container::all(), args.json);
+    }
+    if args.json {
+        let error = Error::usage("print JSON", "that is for a list");
+        return Err(error.with_hint("inject -l --json").into());
+    }
+    let Some(container) = container else {
+        let hint = "inject -l lists those that run, inject --help the options";
         let error = Error::usage("enter a container", "no CONTAINER is named");
         return Err(error.with_hint(hint).into());
     };
-    let target = Target::try_from(container)?;
     let request = Join {
-        target,
         command: operands.collect(),
+        console: !args.no_console,
+        clear_environment: args.clear_env,
+        environment: args.env,
+        workdir: args.workdir,
+        user: args.user,
+        ..Join::new(Target::try_from(container)?)
     };
     Ok(request.run()?.status())
+}
+
+fn print(containers: &[Container], json: bool) -> anyhow::Result<u8> {
+    let text = if json {
+        list::json(containers)
+    } else {
+        list::on_stdout(containers)
+    };
+    match std::io::stdout().write_all(text.as_bytes()) {
+        // A closed standard output is the reader's choice.
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(Error::new("print the list", error.kind()).into())
+        }
+        _ => Ok(0),
+    }
 }

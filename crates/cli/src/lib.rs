@@ -24,6 +24,9 @@ pub fn main<A: Parser>(program: &str, run: fn(A) -> anyhow::Result<u8>) -> ExitC
         Err(error) => {
             eprintln!("{program}: {error:#}");
             let known = error.downcast_ref::<nscore::Error>();
+            if let Some(list) = known.and_then(nscore::Error::list) {
+                eprint!("{list}");
+            }
             if let Some(hint) = known.and_then(nscore::Error::hint) {
                 eprintln!("hint: {hint}");
             }

@@ -4,6 +4,7 @@
 use std::ffi::{CStr, CString};
 use std::fmt;
 
+use nix::errno::Errno;
 use nix::sched::CloneFlags;
 
 use crate::exec::Program;
@@ -17,6 +18,7 @@ use crate::overlay;
 use crate::sys::mount::FileSystem;
 use crate::sys::shim::Image;
 use crate::sys::tty::Look;
+use crate::user;
 
 /// A directory that the child holds open while it builds the root.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,6 +116,8 @@ pub(crate) enum Action {
     BecomeRoot,
     /// A session keyring without the caller's keys.
     NewKeyring,
+    /// Give the container a host name of its own.
+    SetHostname(CString),
     /// No mount of ours in a propagation group with the host's.
     PrivateMounts,
     /// Mount the working directory over itself, as the root to be. The path is
@@ -169,6 +173,9 @@ pub(crate) enum Action {
     /// A session of our own, with /dev/console as its terminal and as those
     /// standard streams that are terminals.
     TakeConsole([bool; 3]),
+    /// One of the steps by which init is somebody else than root, or elsewhere
+    /// than in /.
+    User(user::Step),
     /// Make the copy in memory that is run in place of a file of the host's.
     Seal(Image),
     /// Give up what the profile does not leave to init.
@@ -186,6 +193,14 @@ impl Action {
             Action::RunInside(program) | Action::Exec(program) | Action::ExecInit(program) => {
                 Some(program)
             }
+            _ => None,
+        }
+    }
+
+    /// What an error number means of this step, where its own word misleads.
+    pub(crate) fn reason(&self, errno: Errno) -> Option<&'static str> {
+        match self {
+            Action::User(step) => step.reason(errno),
             _ => None,
         }
     }
@@ -216,6 +231,7 @@ impl fmt::Display for Action {
             Action::EnterCgroup => write!(f, "create cgroup namespace"),
             Action::BecomeRoot => write!(f, "become root of the container"),
             Action::NewKeyring => write!(f, "create session keyring"),
+            Action::SetHostname(name) => write!(f, "set host name {}", name.to_string_lossy()),
             Action::PrivateMounts => write!(f, "separate mounts from the host's"),
             Action::AttachRoot(path) => write!(f, "bind root file system {}", name(path)),
             Action::MakeDir(At(Place::Root, name)) => {
@@ -288,6 +304,7 @@ impl fmt::Display for Action {
                 }
                 Ok(())
             }
+            Action::User(step) => step.fmt(f),
             Action::Seal(_) => write!(f, "keep this program's file from the container"),
             Action::Harden(step) => step.fmt(f),
             Action::Exec(program) | Action::ExecInit(program) => write!(f, "run {program}"),

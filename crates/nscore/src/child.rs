@@ -7,9 +7,10 @@
     reason = "boxing would allocate"
 )]
 
-use std::ffi::CStr;
+use std::ffi::{CStr, OsStr};
 use std::io::Write as _;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
@@ -26,7 +27,8 @@ use crate::sealed;
 use crate::sys::clone::{self, Fork};
 use crate::sys::socket::MAX_FDS;
 use crate::sys::tty::{self, Look};
-use crate::sys::{Sys, mount, path, process, shim};
+use crate::sys::{Sys, ids, mount, path, process, shim};
+use crate::user::Login;
 
 mod mounts;
 mod nested;
@@ -86,6 +88,8 @@ struct Child<'a> {
     opened: [Option<OwnedFd>; MAX_FDS],
     /// Master and slave of the console.
     console: Option<(OwnedFd, OwnedFd)>,
+    /// The user that the program runs as, if not container root.
+    login: Option<Login>,
     /// What our copy of the host's resolv.conf is to hold, and the copy.
     resolver: Option<&'a [u8]>,
     copy: Option<OwnedFd>,
@@ -130,6 +134,7 @@ fn perform<'a>(
         trees: [const { None }; MAX_FDS],
         opened: [const { None }; MAX_FDS],
         console: None,
+        login: None,
         resolver,
         copy: None,
         sealed: None,
@@ -176,11 +181,12 @@ impl<'a> Child<'a> {
             Action::EnterTime => enter_time()?,
             Action::EnterCgroup => nix::sched::unshare(CloneFlags::CLONE_NEWCGROUP)?,
             Action::BecomeRoot => {
-                process::become_root(self.drop_groups)?;
+                ids::become_root(self.drop_groups)?;
                 // The change of ids has cleared it.
                 process::die_with_parent()?;
             }
             Action::NewKeyring => process::new_session_keyring()?,
+            Action::SetHostname(name) => unistd::sethostname(OsStr::from_bytes(name.to_bytes()))?,
             Action::PrivateMounts => mount::make_private()?,
             Action::AttachRoot(known) => {
                 self.keep(Place::Root, mount::mount_working_directory(known)?)
@@ -245,6 +251,10 @@ impl<'a> Child<'a> {
                 }
             }
             Action::TakeConsole(streams) => take_console(*streams)?,
+            Action::User(step) => {
+                let terminal = self.console.as_ref().map(|(_, slave)| slave.as_fd());
+                step.perform(&mut self.login, self.drop_groups, terminal)?;
+            }
             Action::Harden(step) => step.perform()?,
             Action::Seal(image) => {
                 let dev = || path::open_dir(self.place(Place::Dev)?, c".");
@@ -253,16 +263,18 @@ impl<'a> Child<'a> {
             Action::ExecInit(program) => {
                 self.prepare_exec()?;
                 process::make_stream(self.socket, init::SOCKET)?;
+                let login = self.login.as_ref();
                 return Err(Failed::Exec(match &self.sealed {
-                    Some(image) => program.exec_image(image.as_fd()),
-                    None => program.exec(),
+                    Some(image) => program.exec_image(image.as_fd(), login),
+                    None => program.exec_as_user(login),
                 }));
             }
             Action::Exec(program) => {
                 self.prepare_exec()?;
+                let login = self.login.as_ref();
                 return Err(Failed::Exec(match &self.sealed {
-                    Some(shim) => sealed::exec(program, shim.as_fd(), self.socket),
-                    None => program.exec(),
+                    Some(shim) => sealed::exec(program, login, shim.as_fd(), self.socket),
+                    None => program.exec_as_user(login),
                 }));
             }
         }

@@ -18,6 +18,7 @@ const USAGE: u8 = 64;
 pub struct Error {
     what: String,
     reason: String,
+    list: Option<String>,
     hint: Option<String>,
     status: u8,
 }
@@ -32,6 +33,7 @@ impl Error {
         Error {
             what: what.into(),
             reason: reason.to_string(),
+            list: None,
             hint: None,
             status: 1,
         }
@@ -77,11 +79,24 @@ impl Error {
         self
     }
 
+    /// The same error with these lines, each ended by a newline.
+    #[must_use]
+    pub(crate) fn with_list(mut self, lines: String) -> Error {
+        self.list = Some(lines);
+        self
+    }
+
     /// The same error with this exit status.
     #[must_use]
     pub fn with_status(mut self, status: u8) -> Error {
         self.status = status;
         self
+    }
+
+    /// What there is to choose from, in lines.
+    #[must_use]
+    pub fn list(&self) -> Option<&str> {
+        self.list.as_deref()
     }
 
     /// One line of advice; present only when a checked fact supports it.

@@ -10,11 +10,17 @@ use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::stat::{self, Mode, SFlag};
 
+use crate::environ::{self, Variables};
 use crate::error::{self, Error, Result, quoted};
 use crate::sys::process;
+use crate::user::Login;
 
+mod arrays;
 mod header;
 mod indirect;
+
+pub(crate) use arrays::LOGIN;
+use arrays::{Array, Environment};
 
 /// The shell that runs helpers and is the default command.
 pub(crate) const SHELL: &str = "/bin/sh";
@@ -22,26 +28,6 @@ const SHELL_C: &CStr = c"/bin/sh";
 
 /// Where a bare name is looked up inside a container.
 pub(crate) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-
-/// A null-terminated array of strings, as execve(2) wants it.
-#[derive(Debug)]
-struct Array {
-    strings: Vec<CString>,
-    pointers: Vec<*const libc::c_char>,
-}
-
-impl Array {
-    fn new(strings: Vec<CString>) -> Array {
-        // The pointers are into the strings' own buffers, which stay where
-        // they are when the vector moves.
-        let pointers = strings
-            .iter()
-            .map(|s| s.as_ptr())
-            .chain([std::ptr::null()])
-            .collect();
-        Array { strings, pointers }
-    }
-}
 
 /// A program, its arguments and its environment.
 #[derive(Debug)]
@@ -52,7 +38,7 @@ pub(crate) struct Program {
     scripts: Vec<Vec<*const libc::c_char>>,
     /// The arguments of the shim: two of its own before the program's.
     shim: Vec<Cell<*const libc::c_char>>,
-    environment: Array,
+    environment: Environment,
 }
 
 /// Why an exec failed: enough for the parent to say so, and of fixed size.
@@ -119,7 +105,7 @@ impl Program {
             scripts: candidates.iter().map(script).collect(),
             candidates,
             arguments,
-            environment: Array::new(environment),
+            environment: Environment::new(environment),
         })
     }
 
@@ -150,6 +136,12 @@ impl Program {
 
     /// Becomes the program. Returns only to say why not, and does not allocate.
     pub(crate) fn exec(&self) -> Failure {
+        self.exec_as_user(None)
+    }
+
+    /// The same with the environment of this user.
+    pub(crate) fn exec_as_user(&self, login: Option<&Login>) -> Failure {
+        self.environment.say_who(login);
         let mut first = None;
         for (i, candidate) in self.candidates.iter().enumerate() {
             let errno = self.exec_as(candidate, &self.arguments.pointers);
@@ -181,8 +173,11 @@ impl Program {
 
     #[allow(unsafe_code)]
     fn exec_as(&self, path: &CStr, arguments: &[*const libc::c_char]) -> Errno {
-        // SAFETY: both arrays end in null, and their strings live in self.
-        unsafe { process::exec(path, arguments.as_ptr(), self.environment.pointers.as_ptr()) }
+        // A Cell of a pointer is laid out as the pointer.
+        let environment = self.environment.pointers.as_ptr().cast();
+        // SAFETY: both arrays end in null. Their strings live in self and, for
+        // the time of exec_as_user, in its login.
+        unsafe { process::exec(path, arguments.as_ptr(), environment) }
     }
 
     /// The failure as a message: 127 when something is not there, else 126.
@@ -275,8 +270,13 @@ impl fmt::Display for Program {
     }
 }
 
+/// Where these variables make a bare name be looked up.
+pub(crate) fn path(environment: &Variables) -> &OsStr {
+    environ::value(environment, "PATH").unwrap_or(OsStr::new(PATH))
+}
+
 /// The environment of this process, for a command that keeps it.
-pub(crate) fn callers_environment() -> Vec<(OsString, OsString)> {
+pub(crate) fn callers_environment() -> Variables {
     std::env::vars_os().collect()
 }
 

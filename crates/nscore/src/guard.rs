@@ -107,6 +107,32 @@ fn failed(errno: nix::errno::Errno) -> Error {
     Error::errno("start the guard process", errno)
 }
 
+/// The rest of the life of a process that has made a command, as its guard. Of its
+/// descriptors it keeps these.
+pub(crate) fn keep(life: BorrowedFd, command: BorrowedFd) -> ! {
+    let _ = unistd::setsid();
+    process::close_all_but([life, command].map(|fd| fd.as_raw_fd()));
+    process::forget_deep_stack();
+    hold(life, command, None);
+    process::exit(0)
+}
+
+/// Until `life` or the process behind `target` ends; then both have.
+fn hold(life: BorrowedFd, target: BorrowedFd, companion: Option<BorrowedFd>) {
+    let end = PollFd::new(target, PollFlags::POLLIN);
+    // All signals are blocked, so nothing interrupts this.
+    let _ = poll(
+        &mut [PollFd::new(life, PollFlags::POLLIN), end.clone()],
+        PollTimeout::NONE,
+    );
+    // Either it is dead already or it dies now; there is nobody to tell.
+    let _ = process::kill(target);
+    if let Some(companion) = companion {
+        let _ = process::kill(companion);
+    }
+    let _ = poll(&mut [end], PollTimeout::NONE);
+}
+
 /// The guard's whole life. These descriptors are all it keeps, so that no pipe of
 /// the caller's stays open for its sake.
 fn watch(life: BorrowedFd, lock: Option<BorrowedFd>, traces: Option<&Traces>) -> ! {
@@ -121,18 +147,7 @@ fn watch(life: BorrowedFd, lock: Option<BorrowedFd>, traces: Option<&Traces>) ->
     let _ = drop_capabilities(Set::DAC_OVERRIDE);
     process::forget_deep_stack();
     if let Some(init) = init {
-        let end = PollFd::new(init.as_fd(), PollFlags::POLLIN);
-        // All signals are blocked, so nothing interrupts this.
-        let _ = poll(
-            &mut [PollFd::new(life, PollFlags::POLLIN), end.clone()],
-            PollTimeout::NONE,
-        );
-        // Either it is dead already or it dies now; there is nobody to tell.
-        let _ = process::kill(init.as_fd());
-        if let Some(companion) = companion {
-            let _ = process::kill(companion.as_fd());
-        }
-        let _ = poll(&mut [end], PollTimeout::NONE);
+        hold(life, init.as_fd(), companion.as_ref().map(OwnedFd::as_fd));
     }
     if let Some(traces) = traces {
         // At the end of init the supervisor still looks at them.

@@ -11,6 +11,7 @@ use crate::sys::Sys;
 use crate::sys::harden::{self, Held};
 
 /// What the processes of a container may do.
+#[cfg_attr(test, derive(Default))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Profile {
     /// The most that any of them can have.

@@ -53,8 +53,9 @@ pub fn init_if_asked() {
 #[allow(unsafe_code)]
 fn serve(socket: OwnedFd, console: bool, command: &[OsString]) -> libc::c_int {
     process::rename(c"init");
-    let path = OsStr::new(exec::PATH);
-    let Ok(program) = Program::new(command, &exec::callers_environment(), path) else {
+    let environment = exec::callers_environment();
+    let path = exec::path(&environment);
+    let Ok(program) = Program::new(command, &environment, path) else {
         return 126;
     };
     // All signals wait until we take them.

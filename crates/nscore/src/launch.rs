@@ -300,7 +300,10 @@ fn receive(socket: &OwnedFd) -> Result<Option<Received>> {
 fn explain(plan: &Plan, report: Report) -> Error {
     match report {
         Report::Failed { action, errno } => match plan.actions.get(action) {
-            Some(action) => Error::system(action.op(), action.to_string(), errno),
+            Some(action) => match action.reason(errno) {
+                Some(reason) => Error::new(action.to_string(), reason),
+                None => Error::system(action.op(), action.to_string(), errno),
+            },
             None => Error::errno("start init", errno),
         },
         Report::Helper { status } => supervise::helper_failed("inside", status),

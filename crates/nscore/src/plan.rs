@@ -2,7 +2,7 @@
 //! decision and every allocation of a start happens here.
 
 use std::cell::RefCell;
-use std::ffi::{OsStr, OsString};
+use std::ffi::{CString, OsStr, OsString};
 use std::fmt;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -14,6 +14,7 @@ use nix::sched::CloneFlags;
 use crate::action::{Action, Nested};
 use crate::caller::Caller;
 use crate::cgroup::{self, LeafPlan, Scope};
+use crate::environ::{self, Variables};
 use crate::error::{Error, Result, quoted};
 use crate::exec::{self, Program, c_string};
 use crate::harden::Profile;
@@ -22,9 +23,11 @@ use crate::idmap::{MapSpec, Maps};
 use crate::init;
 use crate::mask;
 use crate::mounts::{self, Mounts};
+use crate::name::{Hostname, Name};
 use crate::namespaces::Set;
 use crate::net::{Net, Network, Resolver};
 use crate::overlay;
+use crate::record::Terms;
 use crate::rootfs;
 use crate::sealed;
 use crate::spec::Spec;
@@ -34,6 +37,7 @@ use crate::sys::process;
 use crate::sys::shim::Image;
 use crate::systemd;
 use crate::tree::Tree;
+use crate::user;
 
 /// A start, decided. Displays as one step a line.
 #[derive(Debug)]
@@ -61,7 +65,8 @@ pub struct Plan {
     /// Which standard streams are the console's, None without a console.
     pub(crate) console: Option<[bool; 3]>,
     pub(crate) life: Life,
-    /// For the record: what runs.
+    /// For the record: its name, and what runs.
+    pub(crate) name: Option<Name>,
     pub(crate) command: Vec<OsString>,
     pub(crate) network: Network,
 }
@@ -71,13 +76,11 @@ pub struct Plan {
 pub(crate) struct Life {
     /// What runs under our own init, for the words on its failure.
     pub(crate) under_init: Option<Program>,
-    /// What init may do, and what joins it.
-    pub(crate) profile: Profile,
+    /// On what terms it is joined.
+    pub(crate) terms: Terms,
     pub(crate) reboot: bool,
     pub(crate) stop_signal: Option<StopSignal>,
     pub(crate) stop_timeout: Duration,
-    /// It has a cgroup of its own.
-    pub(crate) cgroup: bool,
     /// Told once that init runs.
     pub(crate) ready: RefCell<Option<OwnedFd>>,
 }
@@ -141,6 +144,7 @@ impl Plan {
             outside: spec.outside.clone(),
             console,
             life: Life::new(spec, around.leaf)?,
+            name: spec.name.clone(),
             command: command(spec),
             network: Network::new(spec)?,
         })
@@ -149,7 +153,7 @@ impl Plan {
 
 impl Life {
     fn new(spec: &Spec, cgroup: bool) -> Result<Life> {
-        let program = || Program::new(&command(spec), &environment(), OsStr::new(exec::PATH));
+        let program = || program(spec, Vec::new());
         let ready = |fd| {
             process::take_inherited(fd).map_err(|_| {
                 Error::usage(format!("use {fd} as ready descriptor"), "it is not open")
@@ -157,11 +161,13 @@ impl Life {
         };
         Ok(Life {
             under_init: spec.init.then(program).transpose()?,
-            profile: Profile::new(spec)?,
+            terms: Terms {
+                cgroup,
+                profile: Profile::new(spec)?,
+            },
             reboot: spec.reboot,
             stop_signal: spec.stop_signal,
             stop_timeout: spec.stop_timeout,
-            cgroup,
             ready: RefCell::new(spec.ready_fd.map(ready).transpose()?),
         })
     }
@@ -239,6 +245,7 @@ fn actions(
         Action::BecomeRoot,
         Action::NewKeyring,
     ]);
+    actions.extend(hostname(spec)?.map(Action::SetHostname));
     actions.append(&mut root.actions);
     if around.run {
         actions.push(systemd::manager());
@@ -293,16 +300,23 @@ fn actions(
     }
     let profile = Profile::new(spec)?;
     actions.extend(profile.limits().map(Action::Harden));
+    // What needs container root's rights comes before this.
+    let steps = user::steps(spec.user.as_ref(), spec.workdir.as_deref())?;
+    actions.extend(steps.into_iter().map(Action::User));
     actions.push(Action::Harden(profile.last()));
-    let path = OsStr::new(exec::PATH);
-    let mut environment = environment();
-    environment.extend(around.systemd.then(systemd::environment).flatten());
+    let more: Variables = around
+        .systemd
+        .then(systemd::environment)
+        .into_iter()
+        .flatten()
+        .collect();
     actions.push(if spec.init {
         // This very program, as the container's /proc shows it.
         let arguments = init::arguments(&command(spec), console.is_some());
+        let environment = environment(spec, more);
         Action::ExecInit(Program::at(c"/proc/self/exe", &arguments, &environment)?)
     } else {
-        Action::Exec(Program::new(&command(spec), &environment, path)?)
+        Action::Exec(program(spec, more)?)
     });
     Ok(actions)
 }
@@ -315,10 +329,29 @@ fn command(spec: &Spec) -> Vec<OsString> {
     }
 }
 
-/// What init finds in its environment: nothing of the caller's but the kind of
-/// terminal.
-pub(crate) fn environment() -> Vec<(OsString, OsString)> {
-    let mut environment: Vec<(OsString, OsString)> = vec![
+fn program(spec: &Spec, more: Variables) -> Result<Program> {
+    let environment = environment(spec, more);
+    Program::new(&command(spec), &environment, exec::path(&environment))
+}
+
+fn environment(spec: &Spec, more: Variables) -> Variables {
+    let mut base = own_environment();
+    base.extend(more);
+    environ::of(base, &spec.environment, spec.user.as_ref())
+}
+
+/// The host name: as asked for, else the container's name, else the host's.
+fn hostname(spec: &Spec) -> Result<Option<CString>> {
+    let name = spec.name.as_ref().map(Hostname::from);
+    let name = spec.hostname.clone().or(name);
+    name.map(|name| exec::c_string(OsStr::new(name.as_str())))
+        .transpose()
+}
+
+/// What init finds in its environment by itself: nothing of the caller's but the
+/// kind of terminal.
+pub(crate) fn own_environment() -> Variables {
+    let mut environment: Variables = vec![
         ("container".into(), "contain".into()),
         ("HOME".into(), "/root".into()),
         ("PATH".into(), exec::PATH.into()),

@@ -15,7 +15,7 @@ use crate::idmap::{MapSpec, MapWriter};
 use crate::launch::setgroups_allowed;
 use crate::plan;
 use crate::process::Process;
-use crate::sys::{clone, mount, process};
+use crate::sys::{clone, ids, mount, process};
 
 /// A command to run as root of a new user namespace.
 #[derive(Debug, Clone, Default)]
@@ -61,7 +61,7 @@ impl Pseudo {
             process::join(holder.pidfd(), CloneFlags::CLONE_NEWUSER).map_err(failed)?;
         }
         let drop_groups = setgroups_allowed(pid)?;
-        process::become_root(drop_groups)
+        ids::become_root(drop_groups)
             .map_err(|errno| Error::errno("become root of the user namespace", errno))?;
         if self.mount {
             unshare(CloneFlags::CLONE_NEWNS).map_err(failed)?;

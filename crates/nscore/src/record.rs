@@ -14,6 +14,7 @@ use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 
 use crate::error::{Error, Result};
 use crate::harden::Profile;
+use crate::name::Name;
 use crate::plan::Plan;
 use crate::sys::{Sys, process};
 
@@ -38,14 +39,26 @@ const MAX_SIZE: u64 = 4 << 20;
 pub(crate) struct Record {
     /// init's process id, in the PID namespace of the supervisor.
     pub(crate) init: libc::pid_t,
+    /// What inject finds it by.
+    pub(crate) name: Option<Name>,
+    /// When it was started, in seconds of CLOCK_BOOTTIME.
+    pub(crate) started: i64,
     /// The root file system's path at the start.
     pub(crate) root: PathBuf,
     pub(crate) command: Vec<OsString>,
     /// The network, as `--net` names it.
     pub(crate) net: String,
-    /// It has a cgroup of its own, which whoever enters it enters as well.
+    /// On what terms it is entered.
+    pub(crate) terms: Terms,
+}
+
+/// What whoever enters a container shares with its init.
+#[cfg_attr(test, derive(Default))]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Terms {
+    /// The container has a cgroup of its own.
     pub(crate) cgroup: bool,
-    /// What is to hold for a command that joins.
+    /// What its processes may do.
     pub(crate) profile: Profile,
 }
 
@@ -56,11 +69,12 @@ impl Record {
     pub(crate) fn publish(plan: &Plan, init: libc::pid_t) -> Result<Option<OwnedFd>> {
         let record = Record {
             init,
+            name: plan.name.clone(),
+            started: process::clocks().map_or(0, |(_, boottime)| boottime),
             root: plan.root.clone(),
             command: plan.command.clone(),
             net: plan.network.net.to_string(),
-            cgroup: plan.leaf.is_some(),
-            profile: plan.life.profile,
+            terms: plan.life.terms,
         };
         let failed = |errno| Error::errno("publish the container's record", errno);
         let fd = match process::memfd(NAME) {
@@ -106,17 +120,28 @@ impl Record {
     }
 
     fn encode(&self) -> Vec<u8> {
-        let init = self.init.to_string();
+        let (init, started) = (self.init.to_string(), self.started.to_string());
         let mut bytes = Vec::new();
         let mut field = |name: &str, value: &[u8]| {
             bytes.extend([name.as_bytes(), b"=", value, b"\0"].concat());
         };
         field("version", VERSION.as_bytes());
-        field("profile", self.profile.to_string().as_bytes());
+        field("profile", self.terms.profile.to_string().as_bytes());
         field("init", init.as_bytes());
+        field("started", started.as_bytes());
+        if let Some(name) = &self.name {
+            field("name", name.as_str().as_bytes());
+        }
         field("root", self.root.as_os_str().as_bytes());
         field("net", self.net.as_bytes());
-        field("cgroup", if self.cgroup { b"own" } else { b"caller's" });
+        field(
+            "cgroup",
+            if self.terms.cgroup {
+                b"own"
+            } else {
+                b"caller's"
+            },
+        );
         for argument in &self.command {
             field("argument", argument.as_bytes());
         }
@@ -140,20 +165,28 @@ impl Record {
         };
         let mut record = Record {
             init: 0,
-            profile: Profile::from_record(std::str::from_utf8(profile).ok()?)?,
+            name: None,
+            started: 0,
+            terms: Terms {
+                cgroup: false,
+                profile: Profile::from_record(std::str::from_utf8(profile).ok()?)?,
+            },
             root: PathBuf::new(),
             command: Vec::new(),
             net: String::new(),
-            cgroup: false,
         };
         for field in fields {
             let (name, value) = field?;
             let text = || OsString::from_vec(value.to_vec());
+            let word = || std::str::from_utf8(value).ok();
             match name {
-                b"init" => record.init = std::str::from_utf8(value).ok()?.parse().ok()?,
+                b"init" => record.init = word()?.parse().ok()?,
+                b"started" => record.started = word()?.parse().ok()?,
+                // One that is no name is not of our making.
+                b"name" => record.name = Some(word()?.parse().ok()?),
                 b"root" => record.root = text().into(),
                 b"net" => record.net = String::from_utf8(value.to_vec()).ok()?,
-                b"cgroup" => record.cgroup = value == b"own",
+                b"cgroup" => record.terms.cgroup = value == b"own",
                 b"argument" => record.command.push(text()),
                 _ => {}
             }
@@ -170,11 +203,15 @@ mod tests {
     fn says_what_it_was_told() {
         let record = Record {
             init: 4711,
+            name: Some("web".parse().unwrap()),
+            started: 77,
             root: "/tmp/a\nb=c".into(),
             command: vec!["/bin/sh".into(), "-c".into(), "".into(), "a=b".into()],
             net: "bridge:br0".into(),
-            cgroup: true,
-            profile: Profile::from_record("1,+strict").unwrap(),
+            terms: Terms {
+                cgroup: true,
+                profile: Profile::from_record("1,+strict").unwrap(),
+            },
         };
         assert_eq!(Record::decode(&record.encode()), Some(record));
     }
@@ -189,6 +226,8 @@ mod tests {
             b"version=contain 1\0init=1\0",
             b"version=contain 1\0profile=1,other\0init=1\0",
             b"version=contain 1\0profile=1,off\0init=x\0",
+            b"version=contain 1\0profile=1,off\0init=1\0name=a b\0",
+            b"version=contain 1\0profile=1,off\0init=1\0name=a\x1b[31m\0",
             b"version=contain 1\0profile=1,off\0init\0",
         ] {
             assert_eq!(Record::decode(bytes), None, "{bytes:?}");

@@ -21,6 +21,7 @@ use crate::message::{Go, Report};
 use crate::sys::mount::FileSystem;
 use crate::sys::shim::{self, Image};
 use crate::sys::{Sys, mount, process};
+use crate::user::Login;
 
 /// The image that has to be run in place of `image`'s own file, None when the
 /// ids of these maps cannot change that.
@@ -59,7 +60,12 @@ pub(crate) fn seal(image: Image) -> Sys<OwnedFd> {
 
 /// Becomes the program by way of the shim. What it is to run is told before,
 /// because the shim knows but an error number.
-pub(crate) fn exec(program: &Program, shim: BorrowedFd, socket: BorrowedFd) -> Failure {
+pub(crate) fn exec(
+    program: &Program,
+    login: Option<&Login>,
+    shim: BorrowedFd,
+    socket: BorrowedFd,
+) -> Failure {
     let chosen = program.choose();
     if chosen.errno != Errno::UnknownErrno {
         return chosen;
@@ -68,7 +74,7 @@ pub(crate) fn exec(program: &Program, shim: BorrowedFd, socket: BorrowedFd) -> F
         .send(socket, &[])
         .and_then(|()| process::make_stream(socket, shim::SOCKET));
     match told {
-        Ok(()) => program.exec_shim(shim, &chosen),
+        Ok(()) => program.exec_shim(login, shim, &chosen),
         Err(errno) => Failure { errno, ..chosen },
     }
 }

@@ -6,13 +6,16 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::caps::CapList;
+use crate::environ::Assignment;
 use crate::error::{Error, Result};
 use crate::idmap::MapSpec;
 use crate::limits::Limits;
 use crate::mounts::Mount;
+use crate::name::{Hostname, Name};
 use crate::net::Net;
 use crate::seccomp::Seccomp;
 use crate::stop::StopSignal;
+use crate::user::UserSpec;
 
 /// Where changes to the root file system go.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -43,6 +46,16 @@ pub struct Spec {
     /// Show the host's /bin, /sbin, /lib* and /usr read-only, with what of /etc
     /// they need, and a tmpfs on /tmp.
     pub host_tools: bool,
+    /// What inject finds it by.
+    pub name: Option<Name>,
+    /// What it calls itself; None means its name, else as the host does.
+    pub hostname: Option<Hostname>,
+    /// What is added to init's environment.
+    pub environment: Vec<Assignment>,
+    /// Where init starts, an absolute path inside; None means /.
+    pub workdir: Option<PathBuf>,
+    /// Whom init runs as; None means the container's root.
+    pub user: Option<UserSpec>,
     /// The program that becomes PID 1, and its arguments; none means /bin/sh.
     /// A name without a slash is looked up in the container's PATH.
     pub command: Vec<OsString>,
@@ -104,6 +117,11 @@ impl Spec {
             devices: Vec::new(),
             read_only: false,
             host_tools: false,
+            name: None,
+            hostname: None,
+            environment: Vec::new(),
+            workdir: None,
+            user: None,
             command: Vec::new(),
             console: true,
             net: Net::default(),

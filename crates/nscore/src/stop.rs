@@ -14,9 +14,10 @@ use nix::sys::stat::Mode;
 
 use crate::child;
 use crate::error::{Error, Result};
-use crate::harden::{self, Profile};
+use crate::harden;
 use crate::join;
 use crate::process::Process;
+use crate::record::Terms;
 use crate::sys::clone::{self, Fork};
 use crate::sys::process;
 
@@ -107,12 +108,7 @@ pub(crate) fn of(init: libc::pid_t) -> Option<Method> {
 /// The process returned ends with status 0 when the command did. `cgroup` says
 /// that the container has one of its own.
 #[allow(unsafe_code)]
-pub(crate) fn start(
-    command: &[&str],
-    init: &Process,
-    cgroup: bool,
-    profile: Profile,
-) -> Result<Process> {
+pub(crate) fn start(command: &[&str], init: &Process, terms: Terms) -> Result<Process> {
     let failed = |errno| Error::errno("stop the container", errno);
     let command: Vec<OsString> = command.iter().map(OsString::from).collect();
     // SAFETY: starting a container is for processes of one thread alone, so
@@ -123,9 +119,8 @@ pub(crate) fn start(
             process::rename(child::NAME);
             let silent =
                 process::die_with_parent().is_ok() && silence().is_ok() && harden::resume().is_ok();
-            let ended = silent
-                && join::run_inside(init, cgroup, profile, &command)
-                    .is_ok_and(|status| status == 0);
+            let ended =
+                silent && join::run_inside(init, terms, &command).is_ok_and(|status| status == 0);
             process::exit(i32::from(!ended))
         }
         Fork::Parent { pid, pidfd } => Ok(Process::new(pid, pidfd)),

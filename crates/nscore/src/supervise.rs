@@ -55,8 +55,9 @@ impl Outcome {
 pub(crate) enum Role<'a> {
     /// A container's init: signals that ask us to end stop it.
     Init(&'a Life),
-    /// A command in a container of someone else's: all signals pass to it.
-    Command,
+    /// A command in a container of someone else's: all signals pass to it, but
+    /// those that the terminal has told it already.
+    Command { shares_terminal: bool },
 }
 
 /// Requests to end that are no further apart are one.
@@ -211,7 +212,7 @@ impl Supervisor<'_> {
             _ if self.is_init() && signal.ends() => self.end(signal),
             // Without a console of its own it shares our process group, and
             // the terminal has told it already.
-            _ if signal.from_kernel && self.console.is_none() && self.is_init() => {}
+            _ if signal.from_kernel && self.console.is_none() && self.shares_terminal() => {}
             number => self.process.signal(number),
         }
     }
@@ -227,6 +228,13 @@ impl Supervisor<'_> {
             return;
         }
         self.request_stop(signal.number, signal.number);
+    }
+
+    fn shares_terminal(&self) -> bool {
+        match self.role {
+            Role::Init(_) => true,
+            Role::Command { shares_terminal } => shares_terminal,
+        }
     }
 
     fn is_init(&self) -> bool {
@@ -262,7 +270,7 @@ impl Supervisor<'_> {
             // by sigwait(3) shows no handler.
             Some(Method::Signal(signal)) => self.process.signal(signal),
             Some(Method::Command(command)) => {
-                match stop::start(command, &self.process, life.cgroup, life.profile) {
+                match stop::start(command, &self.process, life.terms) {
                     Ok(stopper) => self.stopper = Some(stopper),
                     Err(_) => self.signal_or_kill(reason, signal),
                 }

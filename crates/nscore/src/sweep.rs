@@ -11,7 +11,7 @@ use nix::sys::stat::Mode;
 use crate::child::NAME;
 use crate::process::Process;
 use crate::sys::clone::{self, Fork};
-use crate::sys::{Sys, mount, path, process};
+use crate::sys::{Sys, ids, mount, path, process};
 
 /// Removes these paths in the root of `init`, the last first. That process is
 /// still one of ours, and nothing of the container's has run beside it. What
@@ -37,7 +37,7 @@ pub(crate) fn sweep(init: &Process, made: &[CString]) {
 fn remove(init: BorrowedFd, made: &[CString]) -> Sys<()> {
     process::die_with_parent()?;
     process::join(init, CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS)?;
-    process::become_root(false)?;
+    ids::become_root(false)?;
     process::die_with_parent()?;
     let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
     let root = open(c"/", flags, Mode::empty())?;

@@ -1,28 +1,36 @@
-//! Finding a container: from what a caller names to its supervisor and init,
-//! by what the kernel says of them and never by what a container could write.
+//! Finding a container: from what a caller names to its init, held by pidfd.
 
-use std::ffi::OsString;
-use std::fs;
-use std::os::fd::OwnedFd;
-use std::time::{Duration, Instant};
+use std::ffi::{OsStr, OsString};
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::CloneFlags;
-use std::os::fd::AsFd as _;
+use nix::unistd::getuid;
 
+use crate::containers::{Container, is_ours, record_of};
 use crate::error::{Error, Result, quoted};
-use crate::harden::Profile;
-use crate::namespaces;
+use crate::idmap::Account;
+use crate::list;
+use crate::name::Name;
 use crate::process::Process;
-use crate::record::Record;
-use crate::sys::{Sys, process};
+use crate::procfs::{self, Status};
+use crate::record::Terms;
+use crate::sys::process;
 
 /// What a caller names as a container.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
     /// The supervisor's process id, or that of any process inside.
     Pid(i32),
+    /// The name that its starter, the caller, gave it.
+    Name(Name),
+    /// The directory that a container of the caller's runs from. Root may also
+    /// mean USER/NAME by it.
+    Dir(PathBuf),
 }
 
 /// A container that was found, with its init held by pidfd.
@@ -31,27 +39,34 @@ pub(crate) struct Found {
     pub(crate) pidfd: OwnedFd,
     /// Its namespaces that are not ours.
     pub(crate) namespaces: CloneFlags,
-    /// It has a cgroup of its own.
-    pub(crate) cgroup: bool,
-    /// What its processes may do.
-    pub(crate) profile: Profile,
+    /// On what terms it is entered.
+    pub(crate) terms: Terms,
 }
+
+/// What no container shares with who started it.
+const OWN: CloneFlags = CloneFlags::CLONE_NEWUSER
+    .union(CloneFlags::CLONE_NEWNS)
+    .union(CloneFlags::CLONE_NEWPID);
 
 impl TryFrom<OsString> for Target {
     type Error = Error;
 
     fn try_from(word: OsString) -> Result<Target> {
-        let what = || format!("enter container {}", quoted(&word));
-        let digits = word
-            .to_str()
-            .filter(|word| !word.is_empty() && word.bytes().all(|b| b.is_ascii_digit()));
-        let Some(digits) = digits else {
-            return Err(Error::usage(what(), "it is not a process id"));
-        };
-        match digits.parse() {
-            Ok(pid @ 1..) => Ok(Target::Pid(pid)),
-            _ => Err(Error::usage(what(), "there is no such process id")),
+        let what = format!("enter container {}", quoted(&word));
+        if word.as_bytes().contains(&b'/') {
+            return Ok(Target::Dir(word.into()));
         }
+        let text = word.to_str().unwrap_or("\n");
+        if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+            return match text.parse() {
+                Ok(pid @ 1..) => Ok(Target::Pid(pid)),
+                _ => Err(Error::usage(what, "there is no such process id")),
+            };
+        }
+        let name = text.parse().map_err(|reason: String| {
+            Error::usage(what, format!("it is no process id, and no name: {reason}"))
+        })?;
+        Ok(Target::Name(name))
     }
 }
 
@@ -59,44 +74,155 @@ impl Target {
     /// Finds the container.
     ///
     /// # Errors
-    /// Why this is none, or none of the caller's.
-    pub(crate) fn find(self) -> Result<Found> {
-        let Target::Pid(pid) = self;
-        let what = format!("enter container {pid}");
-        let named = process::pidfd_open(pid).map_err(|errno| match errno {
-            Errno::ESRCH | Errno::EINVAL => no_process(&what, pid),
-            errno => Error::errno(what.clone(), errno),
-        })?;
-        let (supervisor, record) = supervisor(pid, &what)?;
-        if !shares(supervisor, "user") || !shares(supervisor, "pid") {
-            return Err(Error::new(what, "it is a container inside another")
-                .with_hint("enter the outer container first, and inject from there"));
+    /// Why this is none, or none of the caller's, or more than one.
+    pub(crate) fn find(&self) -> Result<Found> {
+        match self {
+            Target::Pid(pid) => by_pid(*pid),
+            Target::Name(name) => {
+                let what = format!("enter container {name}");
+                let mut own = Container::of_user(getuid().as_raw());
+                own.retain(|container| container.name.as_ref() == Some(name));
+                one_of(own, what, "you run no container of this name")
+            }
+            Target::Dir(dir) => {
+                let what = format!("enter container {}", quoted(dir));
+                let found = by_dir(dir, &what)?;
+                one_of(found, what, "you run no container from this directory")
+            }
         }
-        let init = record.init;
-        let ended = |_| Error::new(what.clone(), "it has ended");
-        let pidfd = process::pidfd_open(init).map_err(ended)?;
+    }
+}
+
+/// The only one of them.
+fn one_of(found: Vec<Container>, what: String, none: &str) -> Result<Found> {
+    match &found[..] {
+        [one] => Found::new(one.supervisor, one.init, one.terms, &what),
+        [] => match &Container::all()[..] {
+            [] => Err(Error::new(what, none).with_hint("no container of yours is running")),
+            running => Err(Error::new(what, none).with_list(list::on_stderr(running))),
+        },
+        several => Err(
+            Error::new(what, format!("there are {} of them", several.len()))
+                .with_list(list::on_stderr(several))
+                .with_hint("name one by its PID"),
+        ),
+    }
+}
+
+/// The caller's containers of that directory; for root also those of USER/NAME,
+/// which looks like one.
+fn by_dir(dir: &Path, what: &str) -> Result<Vec<Container>> {
+    let mut found = Vec::new();
+    let named = getuid().is_root().then(|| users_name(dir.as_os_str()));
+    if let Some((user, name)) = named.flatten() {
+        found = Container::of_user(user);
+        found.retain(|container| container.name.as_ref() == Some(&name));
+    }
+    match dir.canonicalize() {
+        Ok(root) => {
+            let own = Container::of_user(getuid().as_raw());
+            found.extend(own.into_iter().filter(|container| container.root == root));
+            found.sort_unstable_by_key(|container| container.supervisor);
+            found.dedup();
+            Ok(found)
+        }
+        Err(_) if !found.is_empty() => Ok(found),
+        Err(error) => Err(Error::io(what, &error)),
+    }
+}
+
+/// USER/NAME, if it reads so and there is such a user.
+fn users_name(word: &OsStr) -> Option<(u32, Name)> {
+    let (user, name) = word.to_str()?.split_once('/')?;
+    let name = name.parse().ok()?;
+    let user = match user.parse() {
+        Ok(id) => id,
+        Err(_) => Account::named(user)?.uid,
+    };
+    Some((user, name))
+}
+
+/// By the supervisor itself, or by a process inside: then its nearest ancestor
+/// outside is the supervisor, or the inject that brought it there.
+fn by_pid(pid: libc::pid_t) -> Result<Found> {
+    let what = format!("enter container {pid}");
+    let no_process = || Error::new(&*what, format!("there is no process {pid}"));
+    let named = process::pidfd_open(pid).map_err(|errno| match errno {
+        Errno::ESRCH | Errno::EINVAL => no_process(),
+        errno => Error::errno(&*what, errno),
+    })?;
+    let mut status = Status::of(pid).ok_or_else(no_process)?;
+    let (mut inside, mut at) = (None, pid);
+    while !status.is_beside_us() {
+        inside = Some(at);
+        at = status.parent;
+        status = Status::of(at).ok_or_else(|| no_container(&what, pid))?;
+    }
+    let record = match record_of(at) {
+        Err(Errno::EAGAIN) => Err(Error::new(&*what, "it is still being started")),
+        Err(Errno::EACCES | Errno::EPERM) if status.user != getuid().as_raw() => {
+            Err(Error::new(&*what, "it belongs to another user")
+                .with_hint("only root and the user who started a container can enter it"))
+        }
+        Err(Errno::EACCES | Errno::EPERM) => Err(no_container(&what, pid)),
+        Err(Errno::ENOENT | Errno::ESRCH) => Err(no_process()),
+        Err(errno) => Err(Error::errno(&*what, errno)),
+        Ok(record) => Ok(record),
+    }?;
+    let (supervisor, init, terms) = match (record, inside) {
+        (Some(_), _) if !is_ours(at) => {
+            return Err(Error::new(what, "it was started in another user namespace")
+                .with_hint("inject from there"));
+        }
+        (Some(record), _) => (at, record.init, record.terms),
+        (None, Some(inside)) => {
+            let injected =
+                |it: &Container| procfs::share(&it.init.to_string(), &inside.to_string(), "pid");
+            let found = Container::all().into_iter().find(injected);
+            let found = found.ok_or_else(|| no_container(&what, pid))?;
+            (found.supervisor, found.init, found.terms)
+        }
+        (None, None) => return Err(no_container(&what, pid)),
+    };
+    let found = Found::new(supervisor, init, terms, &what)?;
+    if !alive(&named) {
+        return Err(ended(&what));
+    }
+    Ok(found)
+}
+
+impl Found {
+    /// Takes hold of the container of this supervisor and init.
+    fn new(supervisor: libc::pid_t, init: libc::pid_t, terms: Terms, what: &str) -> Result<Found> {
+        let pidfd = process::pidfd_open(init).map_err(|_| ended(what))?;
         // The pidfd is open, so what /proc says now is of that very process.
-        let is_init = parent(init) == Some(supervisor) && is_pid_one(init);
-        if !is_init || !alive(&named) || !alive(&pidfd) {
-            return Err(Error::new(what, "it has ended"));
+        let is_init = Status::of(init)
+            .is_some_and(|status| status.parent == supervisor && status.is_pid_one());
+        if !is_init || !alive(&pidfd) {
+            return Err(ended(what));
         }
-        let namespaces = differing(init, &what)?;
-        if !namespaces.contains(CloneFlags::CLONE_NEWUSER) {
-            return Err(Error::new(what, "its user namespace is our own"));
+        let namespaces = procfs::differing(init, what)?;
+        if !namespaces.contains(OWN) {
+            let shared = crate::namespaces::Set(OWN - namespaces);
+            let reason = format!("its {shared} namespace is our own");
+            return Err(Error::new(what, reason));
         }
         Ok(Found {
             init,
             pidfd,
             namespaces,
-            cgroup: record.cgroup,
-            profile: record.profile,
+            terms,
         })
     }
-}
 
-impl Found {
+    /// Whether its init ends in this time.
+    pub(crate) fn ends_within(&self, limit: Duration) -> bool {
+        let timeout = PollTimeout::try_from(limit).unwrap_or(PollTimeout::ZERO);
+        !lives_on(&self.pidfd, timeout)
+    }
+
     /// The container of an init that is our own child.
-    pub(crate) fn of_child(init: &Process, cgroup: bool, profile: Profile) -> Result<Found> {
+    pub(crate) fn of_child(init: &Process, terms: Terms) -> Result<Found> {
         let what = "enter our own container";
         let pidfd = init
             .pidfd()
@@ -105,125 +231,65 @@ impl Found {
         Ok(Found {
             init: init.pid(),
             pidfd,
-            namespaces: differing(init.pid(), what)?,
-            cgroup,
-            profile,
+            namespaces: procfs::differing(init.pid(), what)?,
+            terms,
         })
     }
 }
 
-/// How long a container that is being started is waited for.
-const STARTING: Duration = Duration::from_secs(2);
-
-/// The record of process `pid`; of one whose init is about to run, once it
-/// does.
-fn record_of(pid: libc::pid_t) -> Sys<Option<Record>> {
-    let begun = Instant::now();
-    loop {
-        match Record::of(pid) {
-            Err(Errno::EAGAIN) if begun.elapsed() < STARTING => {
-                std::thread::sleep(Duration::from_millis(1));
-            }
-            other => return other,
-        }
-    }
-}
-
-/// The nearest process at or above `pid` that holds a record.
-fn supervisor(pid: libc::pid_t, what: &str) -> Result<(libc::pid_t, Record)> {
-    let mut at = pid;
-    loop {
-        match record_of(at) {
-            Ok(Some(record)) => return Ok((at, record)),
-            Ok(None) => {}
-            Err(Errno::ENOENT | Errno::ESRCH) => return Err(no_process(what, at)),
-            Err(Errno::EAGAIN) => return Err(Error::new(what, "it is still being started")),
-            // Whoever started a container may look at all that runs in it.
-            Err(Errno::EACCES | Errno::EPERM) if at == pid => {
-                return Err(Error::new(what, "it belongs to another user")
-                    .with_hint("only root and the user who started a container can enter it"));
-            }
-            Err(Errno::EACCES | Errno::EPERM) => return Err(no_container(what, pid)),
-            Err(errno) => return Err(Error::errno(what, errno)),
-        }
-        match parent(at) {
-            Some(parent) if parent > 1 => at = parent,
-            _ => return Err(no_container(what, pid)),
-        }
-    }
-}
-
-fn no_process(what: &str, pid: libc::pid_t) -> Error {
-    Error::new(what, format!("there is no process {pid}"))
+fn ended(what: &str) -> Error {
+    Error::new(what, "it has ended")
 }
 
 fn no_container(what: &str, pid: libc::pid_t) -> Error {
     Error::new(what, format!("process {pid} is not a container's"))
-        .with_hint("pgrep -x contain lists those that run")
-}
-
-/// The number behind `key` in /proc/PID/status.
-fn status(pid: libc::pid_t, key: &str) -> Option<String> {
-    let text = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    text.lines()
-        .find_map(|line| line.strip_prefix(key))
-        .map(|rest| rest.trim().to_string())
-}
-
-fn parent(pid: libc::pid_t) -> Option<libc::pid_t> {
-    status(pid, "PPid:")?.parse().ok()
-}
-
-/// Whether it is the first process of a PID namespace right below ours.
-fn is_pid_one(pid: libc::pid_t) -> bool {
-    status(pid, "NSpid:").is_some_and(|ids| {
-        let ids: Vec<&str> = ids.split_whitespace().collect();
-        ids.len() >= 2 && ids.last() == Some(&"1")
-    })
+        .with_hint("inject -l lists those that you can enter")
 }
 
 fn alive(pidfd: &OwnedFd) -> bool {
+    lives_on(pidfd, PollTimeout::ZERO)
+}
+
+fn lives_on(pidfd: &OwnedFd, timeout: PollTimeout) -> bool {
     let mut fds = [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)];
-    poll(&mut fds, PollTimeout::ZERO) == Ok(0)
-}
-
-/// Whether the process is in our own namespace of this kind, as far as we may
-/// see: what cannot be seen is not shared.
-fn shares(pid: libc::pid_t, kind: &str) -> bool {
-    let theirs = fs::read_link(format!("/proc/{pid}/ns/{kind}"));
-    let ours = fs::read_link(format!("/proc/self/ns/{kind}"));
-    theirs.is_ok_and(|theirs| ours.is_ok_and(|ours| ours == theirs))
-}
-
-/// Those of its namespaces that differ from ours: setns(2) of one that is
-/// shared fails for anyone but root.
-fn differing(init: libc::pid_t, what: &str) -> Result<CloneFlags> {
-    let mut flags = CloneFlags::empty();
-    for kind in &namespaces::ALL {
-        let link = |pid: &str| fs::read_link(format!("/proc/{pid}/ns/{}", kind.file));
-        let theirs = match link(&init.to_string()) {
-            Ok(theirs) => theirs,
-            // A kernel without this kind has none to differ.
-            Err(error) if error.raw_os_error() == Some(libc::ENOENT) => continue,
-            Err(error) => return Err(Error::io(what, &error)),
-        };
-        if link("self").map_err(|error| Error::io(what, &error))? != theirs {
-            flags |= kind.flag;
-        }
-    }
-    Ok(flags)
+    poll(&mut fds, timeout) == Ok(0)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn target(word: &str) -> Result<Target> {
+        Target::try_from(OsString::from(word))
+    }
+
     #[test]
-    fn takes_process_ids() {
-        let target = |word: &str| Target::try_from(OsString::from(word));
+    fn a_process_id_a_name_or_a_directory() {
         assert_eq!(target("12").unwrap(), Target::Pid(12));
-        for word in ["0", "-1", "4294967297", "1x", "", "+1", " 1"] {
+        assert_eq!(target("1x").unwrap(), Target::Name("1x".parse().unwrap()));
+        for dir in ["/", "./web", "ann/web", "web/"] {
+            assert_eq!(target(dir).unwrap(), Target::Dir(dir.into()));
+        }
+        for word in ["0", "-1", "4294967297", "", "+1", " 1", "a b", "a\n"] {
             assert_eq!(target(word).unwrap_err().status(), 64, "{word:?}");
+        }
+    }
+
+    #[test]
+    fn a_users_name() {
+        let read = |word: &str| users_name(OsStr::new(word));
+        assert_eq!(read("7/web"), Some((7, "web".parse().unwrap())));
+        assert_eq!(read("root/web"), Some((0, "web".parse().unwrap())));
+        for word in [
+            "web",
+            "/web",
+            "root/",
+            "root/web/x",
+            "./web",
+            "root/12",
+            "-x/web",
+        ] {
+            assert_eq!(read(word), None, "{word}");
         }
     }
 }

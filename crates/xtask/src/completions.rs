@@ -56,7 +56,7 @@ impl Shell {
         let text = String::from_utf8(out)?;
         match self {
             Shell::Bash => Ok(text + &bash(command)),
-            Shell::Zsh => zsh(&text),
+            Shell::Zsh => zsh(command, &text),
             Shell::Fish => Ok(fish(command, &text)),
         }
     }
@@ -86,8 +86,13 @@ impl First {
     }
 }
 
-/// What stands for the supervisors that run in the script that zsh() changes.
+/// What stands for the containers that run in the script that zsh() changes.
 const CONTAINERS: &str = "CONTAINERS";
+
+/// Prints the containers that run, by process id and by name. Words of other
+/// letters are left out, because shells may expand what they complete.
+const LIST: &str = r#"inject -l 2>/dev/null | awk 'NR > 1 { print $1 }
+        NR > 1 && $2 ~ "^[A-Za-z0-9][A-Za-z0-9._/-]*$" && $2 !~ "/-$" { print $2 }'"#;
 
 /// The command with the kind of each value, which its name tells unless the
 /// definition does, and with its operands one by one.
@@ -126,18 +131,34 @@ fn described(command: &Command) -> Command {
 }
 
 /// Options end at the first operand, and the words of the command are its own.
-fn zsh(text: &str) -> Result<String> {
+fn zsh(command: &Command, text: &str) -> Result<String> {
     let list = format!("({CONTAINERS})");
+    let mut text = text.to_string();
+    if First::of(command) == First::Container {
+        // Before the last lines, which call what the file is about.
+        let function = format!("_inject_containers() {{\n    compadd -- $({LIST})\n}}\n\n");
+        let at = text.find("_inject() {").unwrap_or(text.len());
+        text.insert_str(at, &function);
+    }
     let changes = [
         ("_options=(-s -S -C)", "_options=(-s -S -C -A '-*')"),
         ("'*::CMD:", "'*:::CMD:"),
-        (&list, "($(pgrep -x contain))"),
+        (&list, "_inject_containers"),
     ];
     for (old, _) in &changes[..2] {
         ensure!(text.contains(old), "no {old} in what clap_complete wrote");
     }
+    // To zsh : ends the name of a value.
+    for arg in options(command) {
+        for name in arg.get_value_names().unwrap_or_default() {
+            text = text.replace(
+                &format!(":{name}:"),
+                &format!(":{}:", name.replace(':', "\\:")),
+            );
+        }
+    }
     let change = |text: String, (old, new): (&str, &str)| text.replace(old, new);
-    Ok(changes.into_iter().fold(text.to_string(), change))
+    Ok(changes.into_iter().fold(text, change))
 }
 
 /// A function around the generated one, which knows options only.
@@ -162,16 +183,14 @@ fn bash(command: &Command) -> String {
             "1",
             "COMPREPLY=($(compgen -d -- \"$2\"))\n        compopt -o filenames",
         ),
-        First::Container => (
-            "1",
-            "COMPREPLY=($(compgen -W \"$(pgrep -x contain)\" -- \"$2\"))",
-        ),
+        First::Container => ("1", "COMPREPLY=($(compgen -W \"$(@LIST@)\" -- \"$2\"))"),
         First::Command => ("0", ":"),
     };
     include_str!("../completions/operands.bash")
         .replace("@NAME@", command.get_name())
         .replace("@TAKES_VALUE@", &takes_value)
         .replace("@FIRST@", first)
+        .replace("@LIST@", LIST)
         .replace("@BEFORE_CMD@", before)
 }
 
@@ -197,9 +216,12 @@ fn fish(command: &Command, text: &str) -> String {
         .replace("@OPTIONS@", &specifications.join(" "));
     let at = |operands: usize| format!("complete -c {name} -n '__{name}_operands {operands}' ");
     script += &text.replace(&format!("complete -c {name} "), &at(0));
+    if First::of(command) == First::Container {
+        script += &format!("function __inject_containers\n    {LIST}\nend\n");
+    }
     let first = match First::of(command) {
         First::Directory => Some("__fish_complete_directories"),
-        First::Container => Some("pgrep -x contain"),
+        First::Container => Some("__inject_containers"),
         First::Command => None,
     };
     for (i, words) in first

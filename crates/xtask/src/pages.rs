@@ -82,23 +82,29 @@ fn generated_description(command: &clap::Command) -> String {
     roff.to_roff()
 }
 
-/// The usage line: the program's name in bold, what stands for something else
+/// The usage lines: the program's name in bold, what stands for something else
 /// in italics.
 fn synopsis(command: &clap::Command) -> String {
     let usage = command.clone().render_usage().to_string();
     let usage = usage.trim_start_matches("Usage: ");
     let name = command.get_name();
-    let mut line: Vec<Inline> = vec![bold(name)];
-    let is_name = |c: char| c.is_ascii_uppercase();
-    let mut rest = usage.strip_prefix(name).unwrap_or(usage);
-    while !rest.is_empty() {
-        let italics = rest.starts_with(is_name);
-        let end = rest.find(|c| is_name(c) != italics).unwrap_or(rest.len());
-        let (word, after) = rest.split_at(end);
-        line.push(if italics { italic(word) } else { roman(word) });
-        rest = after;
-    }
     let mut roff = Roff::default();
-    roff.control("SH", ["SYNOPSIS"]).text(line);
+    roff.control("SH", ["SYNOPSIS"]);
+    for (i, line) in usage.lines().map(str::trim).enumerate() {
+        if i > 0 {
+            roff.control("br", []);
+        }
+        let mut words: Vec<Inline> = vec![bold(name)];
+        let is_name = |c: char| c.is_ascii_uppercase();
+        let mut rest = line.strip_prefix(name).unwrap_or(line);
+        while !rest.is_empty() {
+            let italics = rest.starts_with(is_name);
+            let end = rest.find(|c| is_name(c) != italics).unwrap_or(rest.len());
+            let (word, after) = rest.split_at(end);
+            words.push(if italics { italic(word) } else { roman(word) });
+            rest = after;
+        }
+        roff.text(words);
+    }
     roff.to_roff()
 }

@@ -52,7 +52,7 @@ fn every_option_is_in_every_place() {
             let mut text = shell.complete(&program.command).unwrap();
             if let Shell::Fish = shell {
                 // It names them without their dashes.
-                text = text.replace(" -s ", " -").replace(" -l ", " --");
+                text = text.replace(" -l ", " --").replace(" -s ", " -");
             }
             texts.push((format!("{shell:?}"), text));
         }

@@ -137,7 +137,7 @@ impl fmt::Display for LeafPlan {
 /// The cgroup to enter with a container, if it has one of its own: that of its
 /// init. Where init has divided the container's, that itself takes no process.
 pub(crate) fn entrance(container: &Found) -> Result<Option<OwnedFd>> {
-    if !container.cgroup {
+    if !container.terms.cgroup {
         return Ok(None);
     }
     let dir = Tree::find()
@@ -169,7 +169,8 @@ const ENTER: &str = "enter the container's cgroup";
 /// # Errors
 /// When systemd is the one to ask for it, and cannot be.
 pub(crate) fn scope_to_enter(container: &Found) -> Result<Option<Scope>> {
-    let Some(tree) = Tree::find().filter(|_| container.cgroup && scope::systemd_runs()) else {
+    let Some(tree) = Tree::find().filter(|_| container.terms.cgroup && scope::systemd_runs())
+    else {
         return Ok(None);
     };
     let (Some(own), Some(to)) = (tree.own(), tree.dir_of(container.init)) else {

@@ -10,6 +10,7 @@ use nix::unistd::{self, AccessFlags};
 
 use super::{Failure, Program, SHELL_C};
 use crate::sys::{Sys, shim};
+use crate::user::Login;
 
 impl Program {
     /// The candidate that an exec would take, as far as can be told without one,
@@ -33,24 +34,36 @@ impl Program {
 
     /// Becomes the shim, which becomes this candidate, or tells why not.
     #[allow(unsafe_code)]
-    pub(crate) fn exec_shim(&self, shim: BorrowedFd, chosen: &Failure) -> Failure {
+    pub(crate) fn exec_shim(
+        &self,
+        login: Option<&Login>,
+        shim: BorrowedFd,
+        chosen: &Failure,
+    ) -> Failure {
+        self.environment.say_who(login);
         let i = chosen.candidate;
         let shell = if chosen.is_text() { SHELL_C } else { c"" };
         self.shim[0].set(shell.as_ptr());
         self.shim[1].set(self.candidates[i].as_ptr());
         // A Cell of a pointer is laid out as the pointer.
         let arguments = self.shim.as_ptr().cast();
-        // SAFETY: both arrays end in null, and their strings live in self.
-        let errno = unsafe { shim::exec(shim, arguments, self.environment.pointers.as_ptr()) };
+        let environment = self.environment.pointers.as_ptr().cast();
+        // SAFETY: both arrays end in null, and their strings live in self and in
+        // the login.
+        let errno = unsafe { shim::exec(shim, arguments, environment) };
         Failure::new(errno, i)
     }
 
     /// Becomes the program in this open file.
     #[allow(unsafe_code)]
-    pub(crate) fn exec_image(&self, image: BorrowedFd) -> Failure {
+    pub(crate) fn exec_image(&self, image: BorrowedFd, login: Option<&Login>) -> Failure {
+        self.environment.say_who(login);
         let arguments = self.arguments.pointers.as_ptr();
-        // SAFETY: both arrays end in null, and their strings live in self.
-        let errno = unsafe { shim::exec(image, arguments, self.environment.pointers.as_ptr()) };
+        // A Cell of a pointer is laid out as the pointer.
+        let environment = self.environment.pointers.as_ptr().cast();
+        // SAFETY: both arrays end in null, and their strings live in self and in
+        // the login.
+        let errno = unsafe { shim::exec(image, arguments, environment) };
         Failure::new(errno, 0)
     }
 }

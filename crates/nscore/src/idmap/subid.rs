@@ -25,6 +25,17 @@ impl Account {
         Account { uid, name }
     }
 
+    /// Looks the user `name` up, likewise.
+    pub(crate) fn named(name: &str) -> Option<Account> {
+        let file = fs::read("/etc/passwd").unwrap_or_default();
+        let uid = passwd_uid(&String::from_utf8_lossy(&file), name)
+            .or_else(|| passwd_uid(&output("getent", &["passwd", "--", name])?, name))?;
+        Some(Account {
+            uid,
+            name: Some(name.to_string()),
+        })
+    }
+
     /// The name as messages give it.
     pub(crate) fn shown(&self) -> String {
         self.name.clone().unwrap_or_else(|| self.uid.to_string())
@@ -54,6 +65,13 @@ fn passwd_name(passwd: &str, uid: u32) -> Option<String> {
         let mut fields = line.split(':');
         let name = fields.next()?;
         (fields.nth(1)?.parse() == Ok(uid) && !name.is_empty()).then(|| name.to_string())
+    })
+}
+
+fn passwd_uid(passwd: &str, name: &str) -> Option<u32> {
+    passwd.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        (fields.next()? == name).then(|| fields.nth(1)?.parse().ok())?
     })
 }
 

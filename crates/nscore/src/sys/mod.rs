@@ -6,6 +6,7 @@ pub(crate) mod cgroup;
 pub(crate) mod clone;
 mod fscontext;
 pub(crate) mod harden;
+pub(crate) mod ids;
 pub(crate) mod layers;
 pub(crate) mod mount;
 pub(crate) mod path;

@@ -134,6 +134,17 @@ pub(crate) fn open_in_root(root: BorrowedFd, path: &CStr, flags: OFlag) -> Sys<O
     Err(Errno::EAGAIN)
 }
 
+/// The same of an absolute path, in a process whose root directory is a
+/// container's.
+pub(crate) fn open_inside(path: &CStr, flags: OFlag) -> Sys<OwnedFd> {
+    let find = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let root = fcntl::open(c"/", find, Mode::empty())?;
+    let bytes = path.to_bytes_with_nul();
+    let below = bytes.strip_prefix(b"/").unwrap_or(bytes);
+    let below = CStr::from_bytes_with_nul(below).map_err(|_| Errno::EINVAL)?;
+    open_in_root(root.as_fd(), below, flags)
+}
+
 /// Makes what is missing of `path` in `root`: directories, and at its end a
 /// directory of the mode given or an empty file. `made` learns how much of the
 /// path each thing made is the end of.

@@ -43,6 +43,12 @@ pub(crate) fn die_with_parent() -> Sys<()> {
     cvt(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) }.into()).map(drop)
 }
 
+/// Takes that back.
+pub(crate) fn outlive_parent() -> Sys<()> {
+    // SAFETY: integers only.
+    cvt(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, 0) }.into()).map(drop)
+}
+
 /// Nobody but root may trace us or see our descriptors.
 pub(crate) fn forbid_tracing() -> Sys<()> {
     // SAFETY: integers only.
@@ -75,13 +81,6 @@ fn filtered() -> bool {
     unsafe { libc::prctl(libc::PR_GET_SECCOMP) == SECCOMP_MODE_FILTER }
 }
 
-/// Drops the supplementary groups.
-pub(crate) fn drop_groups() -> Sys<()> {
-    // Raw: the C library's would signal threads, and there are none.
-    // SAFETY: an empty list.
-    cvt(unsafe { libc::syscall(libc::SYS_setgroups, 0, 0) }).map(drop)
-}
-
 /// What a signal did before it was made to do its default.
 pub(crate) struct Disposition {
     signal: libc::c_int,
@@ -109,26 +108,6 @@ impl Disposition {
 pub(crate) fn default_sigpipe() {
     // SAFETY: SIG_DFL runs none of our code.
     unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
-}
-
-/// Becomes root of the user namespace in all three kinds of user and group id,
-/// reads them back, and drops the other groups where that is allowed.
-pub(crate) fn become_root(drop_groups: bool) -> Sys<()> {
-    // Raw calls: the C library's would signal threads, and there are none.
-    // SAFETY: integers only.
-    cvt(unsafe { libc::syscall(libc::SYS_setresgid, 0, 0, 0) })?;
-    if drop_groups {
-        self::drop_groups()?;
-    }
-    // SAFETY: integers only.
-    cvt(unsafe { libc::syscall(libc::SYS_setresuid, 0, 0, 0) })?;
-    let (user, group) = (nix::unistd::getresuid()?, nix::unistd::getresgid()?);
-    let users = [user.real, user.effective, user.saved].map(nix::unistd::Uid::as_raw);
-    let groups = [group.real, group.effective, group.saved].map(nix::unistd::Gid::as_raw);
-    if users != [0; 3] || groups != [0; 3] {
-        return Err(Errno::EPERM);
-    }
-    Ok(())
 }
 
 /// Default action for every signal, none blocked.
@@ -295,7 +274,7 @@ pub(crate) fn loopback_up() -> Sys<()> {
         .map(drop)
 }
 
-/// Closes every descriptor but these, of which some may be the same. Where
+/// Closes every descriptor but these, some of which may be the same. Where
 /// close_range(2) is missing, as many as the limit allows one by one.
 pub(crate) fn close_all_but<const N: usize>(mut kept: [RawFd; N]) {
     kept.sort_unstable();
@@ -313,7 +292,8 @@ fn close_range(first: libc::c_uint, end: libc::c_uint) {
         return;
     }
     let last = end - 1;
-    // SAFETY: the process that calls this owns no descriptor but those kept.
+    // SAFETY: the process that calls this is a copy that runs no destructor and
+    // uses no descriptor but those kept.
     if cvt(unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) }).is_err() {
         for fd in first..=last.min(4096) {
             // SAFETY: as above.

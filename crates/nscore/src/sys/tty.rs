@@ -14,6 +14,13 @@ pub(crate) struct Termios(libc::termios);
 #[derive(Clone, Copy)]
 pub(crate) struct WindowSize(libc::winsize);
 
+impl WindowSize {
+    /// Characters in a line; 0 where nobody has said so.
+    pub(crate) fn columns(self) -> usize {
+        self.0.ws_col.into()
+    }
+}
+
 impl std::fmt::Debug for Termios {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Termios")

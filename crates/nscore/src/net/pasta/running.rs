@@ -23,7 +23,7 @@ use crate::exec::Program;
 use crate::process::Process;
 use crate::signals::Signals;
 use crate::sys::clone::{self, Fork};
-use crate::sys::{Sys, process};
+use crate::sys::{Sys, ids, process};
 
 /// A pasta, from its fork to its end; dropping it kills it.
 pub(crate) struct Running {
@@ -161,7 +161,7 @@ impl Start<'_> {
         // The keys of the caller's terminal are not for it.
         unistd::setsid()?;
         setns(&self.user_namespace, CloneFlags::CLONE_NEWUSER)?;
-        process::become_root(self.drop_groups)?;
+        ids::become_root(self.drop_groups)?;
         for (fd, stream) in [self.network.as_fd(), self.ready.as_fd(), self.words.as_fd()]
             .into_iter()
             .zip(0..)

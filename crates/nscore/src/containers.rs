@@ -1,0 +1,108 @@
+//! The containers that run, by what the kernel says of processes: a supervisor
+//! in our own user and PID namespace that holds a record, and its child that is
+//! the first process of a namespace. Never by what a container could write.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+
+use crate::name::Name;
+use crate::procfs::{self, Status};
+use crate::record::{Record, Terms};
+use crate::sys::{Sys, process};
+
+/// A running container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Container {
+    /// Its supervisor's process id.
+    pub supervisor: i32,
+    /// Who started it: the supervisor's user id.
+    pub user: u32,
+    /// Its init's process id in our PID namespace.
+    pub init: i32,
+    /// Its name, if it was given one.
+    pub name: Option<Name>,
+    /// Where its root file system was at its start.
+    pub root: PathBuf,
+    /// Its network, as `--net` names it.
+    pub net: String,
+    /// How long it has been running.
+    pub uptime: Duration,
+    /// The command that is its init.
+    pub command: Vec<OsString>,
+    /// On what terms it is entered.
+    pub(crate) terms: Terms,
+}
+
+impl Container {
+    /// The containers that the caller may enter: their own, or, for root, all.
+    /// In the order of their supervisors' ids.
+    #[must_use]
+    pub fn all() -> Vec<Container> {
+        let caller = nix::unistd::getuid();
+        let wanted = |user| caller.is_root() || user == caller.as_raw();
+        running(wanted, Record::of)
+    }
+
+    /// Those of one user; one that is being started is waited for.
+    pub(crate) fn of_user(user: u32) -> Vec<Container> {
+        running(|owner| owner == user, record_of)
+    }
+}
+
+fn running(
+    wanted: impl Fn(u32) -> bool,
+    record: impl Fn(libc::pid_t) -> Sys<Option<Record>>,
+) -> Vec<Container> {
+    let now = process::clocks().map_or(0, |(_, boottime)| boottime);
+    let mut found: Vec<Container> = procfs::processes()
+        .filter_map(|init| {
+            let supervisor = Status::of(init).filter(Status::is_pid_one)?.parent;
+            let user = Status::of(supervisor).map(|status| status.user)?;
+            if !wanted(user) || !is_ours(supervisor) {
+                return None;
+            }
+            let record = record(supervisor).ok()??;
+            let uptime = u64::try_from(now - record.started).unwrap_or(0);
+            (record.init == init).then_some(Container {
+                supervisor,
+                user,
+                init,
+                name: record.name,
+                root: record.root,
+                net: record.net,
+                uptime: Duration::from_secs(uptime),
+                command: record.command,
+                terms: record.terms,
+            })
+        })
+        .collect();
+    found.sort_unstable_by_key(|container| container.supervisor);
+    found
+}
+
+/// Whether a process is where a supervisor must be. Anything inside a container
+/// can hold what looks like a record, and is not there.
+pub(crate) fn is_ours(supervisor: libc::pid_t) -> bool {
+    let same = |kind| procfs::share(&supervisor.to_string(), "self", kind);
+    same("user") && same("pid")
+}
+
+/// How long a container that is being started is waited for.
+const STARTING: Duration = Duration::from_secs(2);
+
+/// The record of process `pid`; of one whose init is about to run, once it
+/// does.
+pub(crate) fn record_of(pid: libc::pid_t) -> Sys<Option<Record>> {
+    let begun = Instant::now();
+    loop {
+        match Record::of(pid) {
+            Err(Errno::EAGAIN) if begun.elapsed() < STARTING => {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            other => return other,
+        }
+    }
+}

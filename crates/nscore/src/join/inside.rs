@@ -1,0 +1,252 @@
+//! The joiner and the command before its exec: copies of our process that
+//! allocate nothing and never panic.
+
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
+
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sched::CloneFlags;
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
+use nix::sys::stat::Mode;
+use nix::unistd;
+
+use super::{Change, Entry};
+use crate::cgroup;
+use crate::child::NAME;
+use crate::error::{Error, Result};
+use crate::guard;
+use crate::message::Report;
+use crate::sealed;
+use crate::sys::clone::{self, Fork};
+use crate::sys::shim::Image;
+use crate::sys::tty::{self, Look};
+use crate::sys::{Sys, ids, process};
+
+/// The steps that can fail inside. Their numbers are those of `WORDS`; the
+/// numbers after these are the changes of the command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Step {
+    Prepare,
+    DropGroups,
+    EnterNamespaces,
+    BecomeRoot,
+    MakeCommand,
+    MakeTerminal,
+    Run,
+    Seal,
+}
+
+impl Step {
+    /// The same as "VERB OBJECT".
+    pub(super) const WORDS: [&str; 8] = [
+        "prepare to enter the container",
+        "drop our groups",
+        "enter the container's namespaces",
+        "become root of the container",
+        "start a process in the container",
+        "create a pseudo-terminal in the container",
+        "prepare the command",
+        "keep this program's file from the container",
+    ];
+}
+
+/// A step that failed.
+struct Failed(usize, Errno);
+
+/// Turns an error number into the failure of a step.
+fn at(step: Step) -> impl Fn(Errno) -> Failed {
+    move |errno| Failed(step as usize, errno)
+}
+
+/// What we keep of a joiner. Dropping it ends the command, if it still runs.
+pub(super) struct Joiner {
+    pid: libc::pid_t,
+    /// Its end of the socket is the command's as well.
+    pub(super) socket: OwnedFd,
+    /// Its end of file is our end, or that we give up.
+    life: Option<OwnedFd>,
+}
+
+impl Joiner {
+    /// Lets go of a joiner whose command has ended: so does it, and to wait for
+    /// that would be most of what it costs.
+    pub(super) fn release(mut self) {
+        // What is left of it until we end signals nobody, and is seen by no
+        // wait(2) of somebody else's.
+        self.pid = 0;
+    }
+}
+
+impl Drop for Joiner {
+    fn drop(&mut self) {
+        self.life = None;
+        if self.pid > 0 {
+            // Then it ends by itself: killed, it could leave the command behind.
+            let _ = process::wait(self.pid);
+        }
+    }
+}
+
+/// Starts the joiner.
+#[allow(unsafe_code)]
+pub(super) fn start(entry: &Entry) -> Result<Joiner> {
+    let failed = |errno| Error::errno(Step::WORDS[Step::Prepare as usize], errno);
+    let (ours, theirs) = socketpair(
+        AddressFamily::Unix,
+        SockType::SeqPacket,
+        None,
+        SockFlag::SOCK_CLOEXEC,
+    )
+    .map_err(failed)?;
+    let (life, our_life) = unistd::pipe2(OFlag::O_CLOEXEC).map_err(failed)?;
+    let cgroup = cgroup::entrance(&entry.found)?;
+    let into = cgroup.as_ref().map(OwnedFd::as_fd);
+    // SAFETY: the child allocates nothing: it runs joiner alone.
+    let fork = unsafe { clone::fork_into(into, CloneFlags::empty(), 0) };
+    let failed = |errno| into.map_or_else(|| failed(errno), |_| cgroup::not_entered(errno));
+    match fork.map_err(failed)? {
+        Fork::Child => {
+            drop(ours);
+            if let Err(failed) = joiner(entry, theirs.as_fd(), life.as_fd()) {
+                failed.tell(theirs.as_fd());
+            }
+            process::exit(0)
+        }
+        Fork::Parent { pid, .. } => Ok(Joiner {
+            pid,
+            socket: ours,
+            life: Some(our_life),
+        }),
+    }
+}
+
+impl Failed {
+    fn tell(self, socket: BorrowedFd) {
+        let Failed(action, errno) = self;
+        // Without a parent there is nobody to tell.
+        let _ = Report::Failed { action, errno }.send(socket, &[]);
+    }
+}
+
+/// Enters the namespaces, makes the command there, and goes on as its guard: what
+/// kills us who supervise it, in whatever way, ends it. The guard keeps the rights
+/// over the container that this takes; nothing inside has a name for it.
+#[allow(unsafe_code)]
+fn joiner(entry: &Entry, socket: BorrowedFd, life: BorrowedFd) -> std::result::Result<(), Failed> {
+    process::rename(NAME);
+    process::die_with_parent().map_err(at(Step::Prepare))?;
+    // From here on nothing inside can look into us.
+    process::forbid_tracing().map_err(at(Step::Prepare))?;
+    let init = entry.found.pidfd.as_fd();
+    process::close_all_but([
+        0,
+        1,
+        2,
+        socket.as_raw_fd(),
+        init.as_raw_fd(),
+        life.as_raw_fd(),
+    ]);
+    if entry.drop_own_groups {
+        ids::drop_groups().map_err(at(Step::DropGroups))?;
+    }
+    process::join(init, entry.found.namespaces).map_err(at(Step::EnterNamespaces))?;
+    // Before there is a process inside: none is to have the caller's ids.
+    ids::become_root(entry.drop_groups).map_err(at(Step::BecomeRoot))?;
+    // A guard outlives whom it watches, and a signal to their process group.
+    process::outlive_parent().map_err(at(Step::MakeCommand))?;
+    if !entry.share_terminal {
+        // A session would do as well, and cost a group of the scheduler's.
+        let own = unistd::Pid::from_raw(0);
+        unistd::setpgid(own, own).map_err(at(Step::MakeCommand))?;
+    }
+    if has_ended(life) {
+        return Ok(());
+    }
+    // CLONE_PARENT: the command is our parent's child, whose end tells it the
+    // status.
+    // SAFETY: neither this process nor its child allocates.
+    let fork = unsafe { clone::fork(CloneFlags::CLONE_PARENT, 0) };
+    match fork.map_err(at(Step::MakeCommand))? {
+        Fork::Child => {
+            if let Err(failed) = command(entry, socket) {
+                failed.tell(socket);
+            }
+            process::exit(1)
+        }
+        Fork::Parent { pid, pidfd } => {
+            let sent = Report::Started { pid }.send(socket, &[pidfd.as_fd()]);
+            if sent.is_err() {
+                // Nobody knows of it.
+                let _ = process::kill(pidfd.as_fd());
+            }
+            guard::keep(life, pidfd.as_fd())
+        }
+    }
+}
+
+/// Whether the other end of the pipe is closed.
+fn has_ended(life: BorrowedFd) -> bool {
+    let mut fds = [PollFd::new(life, PollFlags::POLLIN)];
+    poll(&mut fds, PollTimeout::ZERO) != Ok(0)
+}
+
+/// Becomes the command; returns only when it cannot.
+fn command(entry: &Entry, socket: BorrowedFd) -> std::result::Result<(), Failed> {
+    process::die_with_parent().map_err(at(Step::MakeCommand))?;
+    if !entry.share_terminal {
+        // The caller's terminal must not be within reach as /dev/tty.
+        unistd::setsid().map_err(at(Step::MakeTerminal))?;
+    }
+    let look = entry.look.as_ref();
+    let terminal = look.map(|look| open_terminal(look, entry.terminals));
+    let terminal = terminal.transpose().map_err(at(Step::MakeTerminal))?;
+    let sent = match &terminal {
+        Some((master, slave)) => Report::Running.send(socket, &[master.as_fd(), slave.as_fd()]),
+        None => Report::Running.send(socket, &[]),
+    };
+    sent.map_err(at(Step::Run))?;
+    let shim = entry.exposed.then(|| sealed::seal(Image::Shim));
+    let shim = shim.transpose().map_err(at(Step::Seal))?;
+    process::reset_signals().map_err(at(Step::Run))?;
+    process::new_session_keyring().map_err(at(Step::Run))?;
+    let mut login = None;
+    let slave = terminal.as_ref().map(|(_, slave)| slave.as_fd());
+    for (i, change) in (Step::WORDS.len()..).zip(&entry.changes) {
+        match change {
+            Change::Profile(step) => step.perform(),
+            Change::User(step) => step.perform(&mut login, entry.drop_groups, slave),
+        }
+        .map_err(|errno| Failed(i, errno))?;
+    }
+    let login = login.as_ref();
+    let failure = match &shim {
+        Some(shim) => sealed::exec(&entry.program, login, shim.as_fd(), socket),
+        None => entry.program.exec_as_user(login),
+    };
+    // Without a parent there is nobody to tell.
+    let _ = Report::Exec { action: 0, failure }.send(socket, &[]);
+    Ok(())
+}
+
+/// A pseudo-terminal of the container's own devpts, as controlling terminal and
+/// in place of each standard stream that is a terminal. What lies at the path
+/// is the container's, so it is checked before it is used.
+fn open_terminal(look: &Look, streams: [bool; 3]) -> Sys<(OwnedFd, OwnedFd)> {
+    let flags =
+        OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+    let master = nix::fcntl::open(c"/dev/pts/ptmx", flags, Mode::empty())?;
+    if nix::sys::statfs::fstatfs(&master)?.filesystem_type() != nix::sys::statfs::DEVPTS_SUPER_MAGIC
+    {
+        return Err(Errno::ENOTTY);
+    }
+    let slave = tty::open_slave(&master)?;
+    look.apply(&slave)?;
+    tty::set_controlling(&slave)?;
+    for (stream, terminal) in (0..).zip(streams) {
+        if terminal {
+            process::make_stream(slave.as_fd(), stream)?;
+        }
+    }
+    Ok((master, slave))
+}

@@ -1,0 +1,108 @@
+//! What the kernel says of processes in /proc, proc(5).
+
+use std::fs;
+
+use nix::sched::CloneFlags;
+
+use crate::error::{Error, Result};
+use crate::namespaces;
+
+/// Of /proc/PID/status what tells where a process belongs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Status {
+    /// 0 where the parent is in a PID namespace above ours.
+    pub(crate) parent: libc::pid_t,
+    /// The real user id.
+    pub(crate) user: u32,
+    /// Its ids from our PID namespace down to its own.
+    pub(crate) pids: Vec<libc::pid_t>,
+}
+
+impl Status {
+    /// None when there is no such process, or /proc hides it.
+    pub(crate) fn of(pid: libc::pid_t) -> Option<Status> {
+        Status::read(&fs::read_to_string(format!("/proc/{pid}/status")).ok()?)
+    }
+
+    fn read(text: &str) -> Option<Status> {
+        let field = |key: &str| {
+            let line = text.lines().find_map(|line| line.strip_prefix(key));
+            line.map(str::split_whitespace)
+        };
+        Some(Status {
+            parent: field("PPid:")?.next()?.parse().ok()?,
+            user: field("Uid:")?.next()?.parse().ok()?,
+            pids: field("NSpid:")?.map_while(|pid| pid.parse().ok()).collect(),
+        })
+    }
+
+    /// Whether it is in our own PID namespace.
+    pub(crate) fn is_beside_us(&self) -> bool {
+        self.pids.len() == 1
+    }
+
+    /// Whether it is the first process of a PID namespace below ours.
+    pub(crate) fn is_pid_one(&self) -> bool {
+        !self.is_beside_us() && self.pids.last() == Some(&1)
+    }
+}
+
+/// All processes that /proc shows.
+pub(crate) fn processes() -> impl Iterator<Item = libc::pid_t> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+}
+
+/// Whether two processes are in the same namespace of this kind, as far as we
+/// may see: what cannot be seen is not shared.
+pub(crate) fn share(one: &str, other: &str, kind: &str) -> bool {
+    let link = |pid: &str| fs::read_link(format!("/proc/{pid}/ns/{kind}"));
+    link(one).is_ok_and(|one| link(other).is_ok_and(|other| one == other))
+}
+
+/// The namespaces of the process that are not ours.
+pub(crate) fn differing(pid: libc::pid_t, what: &str) -> Result<CloneFlags> {
+    let mut flags = CloneFlags::empty();
+    for kind in &namespaces::ALL {
+        let link = |pid: &str| fs::read_link(format!("/proc/{pid}/ns/{}", kind.file));
+        let theirs = match link(&pid.to_string()) {
+            Ok(theirs) => theirs,
+            // A kernel without this kind has none to differ.
+            Err(error) if error.raw_os_error() == Some(libc::ENOENT) => continue,
+            Err(error) => return Err(Error::io(what, &error)),
+        };
+        if link("self").map_err(|error| Error::io(what, &error))? != theirs {
+            flags |= kind.flag;
+        }
+    }
+    Ok(flags)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_a_status() {
+        let status = |ids: &str| {
+            let text =
+                format!("Name:\tPPid: 7\\n\nPPid:\t12\nUid:\t1000\t0\t0\t0\nNSpid:\t{ids}\n");
+            Status::read(&text).unwrap()
+        };
+        let outside = status("300");
+        assert_eq!((outside.parent, outside.user), (12, 1000));
+        assert!(outside.is_beside_us() && !outside.is_pid_one());
+        assert!(!status("1").is_pid_one(), "the machine's own");
+        assert!(status("300\t1").is_pid_one());
+        assert!(!status("300\t4").is_pid_one() && !status("300\t4").is_beside_us());
+        assert_eq!(Status::read("Name:\tx\n"), None);
+    }
+
+    #[test]
+    fn shares_its_own_namespaces() {
+        assert!(share("self", "self", "pid"));
+        assert!(!share("self", "none", "pid"));
+        let own = std::process::id().try_into().unwrap();
+        assert_eq!(differing(own, "look").unwrap(), CloneFlags::empty());
+    }
+}
