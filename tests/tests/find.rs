@@ -418,7 +418,11 @@ fn a_record_of_no_container(me: &User) {
         assert!(eventually(5 * SECOND, || child().is_some()));
         let init = child().unwrap();
         assert!(eventually(5 * SECOND, || tests::comm(init) == "sleep"));
-        write!(memfd, "version=contain 1\0profile=0,off\0init={init}\0{fields}").unwrap();
+        write!(
+            memfd,
+            "version=contain 1\0profile=0,off\0init={init}\0{fields}"
+        )
+        .unwrap();
         let seals = nix::fcntl::SealFlag::all();
         nix::fcntl::fcntl(&memfd, nix::fcntl::FcntlArg::F_ADD_SEALS(seals)).unwrap();
         running

@@ -1,10 +1,10 @@
 //! Who the caller is: ids, and the ranges of others delegated to them.
 
-use std::fs;
 use std::path::PathBuf;
 
 use crate::error::{Error, Result};
 use crate::idmap::{self, Account, IdMap, Kind};
+use crate::procfs;
 
 /// The caller as user, or as group.
 #[derive(Debug, Clone)]
@@ -133,7 +133,7 @@ pub(crate) fn refuse_setuid() -> Result<()> {
 }
 
 fn own_map(path: &str) -> Result<IdMap> {
-    let text = fs::read_to_string(path).map_err(|error| {
+    let text = procfs::read(path).map_err(|error| {
         Error::io(format!("read {path}"), &error).with_hint("/proc must be mounted")
     })?;
     IdMap::from_kernel_text(&text)

@@ -80,7 +80,11 @@ impl Program {
             candidates.push(c_string(name)?);
         } else {
             for dir in std::env::split_paths(path) {
-                candidates.push(c_string(dir.join(name).as_os_str())?);
+                let candidate = c_string(dir.join(name).as_os_str())?;
+                // What was not there the first time is not worth another.
+                if !candidates.contains(&candidate) {
+                    candidates.push(candidate);
+                }
             }
         }
         let assignment = |(name, value): &(OsString, OsString)| {
@@ -243,7 +247,10 @@ impl Failure {
 
     /// Looks at the file that could not be run.
     fn inspect(mut self, path: &CStr) -> Failure {
-        self.mode = stat::stat(path).map_or(0, |status| status.st_mode);
+        let Ok(status) = stat::stat(path) else {
+            return self;
+        };
+        self.mode = status.st_mode;
         // O_NONBLOCK: the file may be a pipe that nobody writes to.
         let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
         if let Ok(file) = nix::fcntl::open(path, flags, Mode::empty()) {

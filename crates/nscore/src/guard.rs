@@ -113,6 +113,7 @@ pub(crate) fn keep(life: BorrowedFd, command: BorrowedFd) -> ! {
     let _ = unistd::setsid();
     process::close_all_but([life, command].map(|fd| fd.as_raw_fd()));
     process::forget_deep_stack();
+    process::forget_heap();
     hold(life, command, None);
     process::exit(0)
 }
@@ -146,6 +147,9 @@ fn watch(life: BorrowedFd, lock: Option<BorrowedFd>, traces: Option<&Traces>) ->
     // than one has cannot fail.
     let _ = drop_capabilities(Set::DAC_OVERRIDE);
     process::forget_deep_stack();
+    if traces.is_none() {
+        process::forget_heap();
+    }
     if let Some(init) = init {
         hold(life, init.as_fd(), companion.as_ref().map(OwnedFd::as_fd));
     }

@@ -114,7 +114,7 @@ impl Facts {
 
 /// The version of the kernel that runs.
 pub(crate) fn kernel_version() -> Option<(u32, u32)> {
-    let release = fs::read_to_string("/proc/sys/kernel/osrelease").ok()?;
+    let release = crate::procfs::read("/proc/sys/kernel/osrelease").ok()?;
     version(&release)
 }
 

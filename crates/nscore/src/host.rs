@@ -1,12 +1,12 @@
 //! What this machine is to the caller. Read once, before anything is decided,
 //! and without side effect.
 
-use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use crate::caller::Caller;
 use crate::error::Result;
+use crate::procfs;
 use crate::sys::process;
 use crate::sys::tty::{self, Look, Termios};
 
@@ -89,7 +89,7 @@ fn look([stdin, stdout, _]: [bool; 3]) -> Look {
 
 /// The owner of the directory of our cgroup v2, cgroups(7).
 fn cgroup_owner() -> Option<u32> {
-    let text = fs::read_to_string("/proc/self/cgroup").ok()?;
+    let text = procfs::read("/proc/self/cgroup").ok()?;
     let path = text.lines().find_map(|line| line.strip_prefix("0::/"))?;
     ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"]
         .iter()

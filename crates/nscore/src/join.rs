@@ -2,7 +2,6 @@
 //! command there as a child of ours, and guards it; we stay outside and supervise.
 
 use std::ffi::OsString;
-use std::fs;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -24,6 +23,7 @@ use crate::message::{Fds, Report};
 use crate::net::Attached;
 use crate::plan;
 use crate::process::Process;
+use crate::procfs;
 use crate::record::{Record, Terms};
 use crate::sealed;
 use crate::signals::Signals;
@@ -111,7 +111,7 @@ fn exposed(init: libc::pid_t) -> Result<bool> {
     let map = |file| {
         let path = format!("/proc/{init}/{file}");
         let failed = |error| Error::io(format!("read {path}"), &error);
-        let text = fs::read_to_string(&path).map_err(failed)?;
+        let text = procfs::read(&path).map_err(failed)?;
         IdMap::from_kernel_text(&text)
             .ok_or_else(|| Error::new("enter the container", "it maps no id"))
     };

@@ -234,7 +234,7 @@ fn enter(root: &Path) -> Result<()> {
 /// Whether the maps left setgroups(2) to the container, user_namespaces(7).
 pub(crate) fn setgroups_allowed(pid: libc::pid_t) -> Result<bool> {
     let path = format!("/proc/{pid}/setgroups");
-    match std::fs::read_to_string(&path) {
+    match crate::procfs::read(&path) {
         Ok(word) => Ok(word.trim() == "allow"),
         Err(error) => Err(Error::io(format!("read {path}"), &error)),
     }

@@ -1,11 +1,22 @@
 //! What the kernel says of processes in /proc, proc(5).
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::{self, Read as _};
+use std::path::Path;
 
 use nix::sched::CloneFlags;
 
 use crate::error::{Error, Result};
 use crate::namespaces;
+
+/// A file of the kernel's, which has no size that could be asked for first, in
+/// one read if it is as short as most are.
+pub(crate) fn read(path: impl AsRef<Path>) -> io::Result<String> {
+    const MOST: u64 = 16 << 20;
+    let mut text = String::with_capacity(4096);
+    File::open(path)?.take(MOST).read_to_string(&mut text)?;
+    Ok(text)
+}
 
 /// Of /proc/PID/status what tells where a process belongs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,7 +32,7 @@ pub(crate) struct Status {
 impl Status {
     /// None when there is no such process, or /proc hides it.
     pub(crate) fn of(pid: libc::pid_t) -> Option<Status> {
-        Status::read(&fs::read_to_string(format!("/proc/{pid}/status")).ok()?)
+        Status::read(&read(format!("/proc/{pid}/status")).ok()?)
     }
 
     fn read(text: &str) -> Option<Status> {

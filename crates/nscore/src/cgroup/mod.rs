@@ -169,8 +169,10 @@ const ENTER: &str = "enter the container's cgroup";
 /// # Errors
 /// When systemd is the one to ask for it, and cannot be.
 pub(crate) fn scope_to_enter(container: &Found) -> Result<Option<Scope>> {
-    let Some(tree) = Tree::find().filter(|_| container.terms.cgroup && scope::systemd_runs())
-    else {
+    if !container.terms.cgroup || !scope::systemd_runs() {
+        return Ok(None);
+    }
+    let Some(tree) = Tree::find() else {
         return Ok(None);
     };
     let (Some(own), Some(to)) = (tree.own(), tree.dir_of(container.init)) else {

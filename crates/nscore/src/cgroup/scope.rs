@@ -6,7 +6,6 @@
 
 use std::ffi::OsString;
 use std::fmt;
-use std::fs;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -15,6 +14,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use super::refusal::Refusal;
 use crate::error::{Error, quoted};
 use crate::idmap::find_helper;
+use crate::procfs;
 use crate::sys::cgroup;
 
 /// A scope that systemd is to make for this program.
@@ -29,7 +29,7 @@ pub struct Scope {
 /// Whether systemd runs this machine, sd_booted(3): not merely one whose files
 /// a container sees.
 pub(super) fn systemd_runs() -> bool {
-    let first = fs::read_to_string("/proc/1/comm");
+    let first = procfs::read("/proc/1/comm");
     Path::new("/run/systemd/system").is_dir() && first.map_or(true, |name| name == "systemd\n")
 }
 

@@ -34,6 +34,9 @@ pub(super) fn mount(path: &Path) -> Result<Mount> {
 /// supplementary group of the caller's. Group 0 is worth nothing here: it owns
 /// far more of the host than a device.
 pub(crate) fn need_groups(devices: &[PathBuf], maps: &Maps) -> bool {
+    if devices.is_empty() {
+        return false;
+    }
     let ours: Vec<u32> = nix::unistd::getgroups()
         .unwrap_or_default()
         .into_iter()

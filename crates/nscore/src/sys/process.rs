@@ -376,3 +376,22 @@ pub(crate) fn forget_deep_stack() {
     // is done there.
     unsafe { libc::madvise(start, DEPTH, libc::MADV_DONTNEED) };
 }
+
+/// The same for the heap of a process that will never use it again, allocating
+/// included. Where the C library keeps a thread's own variables there, they stay.
+pub(crate) fn forget_heap() {
+    const PAGE: usize = 4096;
+    const MOST: usize = 16 << 20;
+    // SAFETY: errno's address is that of a live variable; sbrk moves nothing.
+    let (own, end) = unsafe { (libc::__errno_location().addr(), libc::sbrk(0).addr()) };
+    // Two pages are more than the variables and what describes the thread.
+    let start = (own | (PAGE - 1)) + 1 + PAGE;
+    if own < end && end - own < MOST && start < end {
+        // SAFETY: the range is heap alone, because the program's break grows
+        // from before errno to end without a gap, and the caller uses none of it.
+        unsafe {
+            let start = std::ptr::without_provenance_mut(start);
+            libc::madvise(start, end - start.addr(), libc::MADV_DONTNEED)
+        };
+    }
+}
