@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::run::Cmd;
+use crate::running::Running;
 use crate::skip::record_skip;
 use crate::store::host_is_root;
 
@@ -173,6 +174,16 @@ impl User {
     /// The program under test, as this user.
     pub fn inject(&self) -> Cmd {
         self.command(crate::programs::path("inject"))
+    }
+
+    /// A container that stays, once it runs: `contain -c OPTIONS ROOT`.
+    pub fn up(&self, root: impl AsRef<std::ffi::OsStr>, options: &[&str]) -> Running {
+        let stay = ["/bin/sh", "-c", "echo up; sleep 1000; :"];
+        let cmd = self.contain().arg("-c").args(options).arg(root);
+        let mut running = cmd.args(stay).start();
+        running.wait_for("up");
+        running.init();
+        running
     }
 
     /// `contain -c ROOT /bin/sh -c SCRIPT`, as this user.

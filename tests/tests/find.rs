@@ -9,7 +9,7 @@ use std::os::unix::fs::symlink;
 use nix::sys::memfd::{MFdFlags, memfd_create};
 
 use tests::{
-    As, Out, Pty, Root, Running, SECOND, User, assert_no_traces, children, each_user, eventually,
+    As, Out, Pty, Root, SECOND, User, assert_no_traces, children, each_user, eventually,
     host_is_root, kill, namespace, root, skip, some_users,
 };
 
@@ -34,16 +34,6 @@ some_users!(
     a_recycled_process_id: root,
 );
 
-/// A container that stays, once it runs.
-fn start(me: &User, root: impl AsRef<std::ffi::OsStr>, options: &[&str]) -> Running {
-    let cmd = me.contain().arg("-c").args(options).arg(root);
-    let running = cmd
-        .args(["/bin/sh", "-c", "echo up; sleep 1000; :"])
-        .start();
-    running.wait_for("up");
-    running
-}
-
 /// `inject CONTAINER` of a command that says which host it is on.
 fn hostname(me: &User, container: &str) -> Out {
     me.inject().args([container, "/bin/hostname"]).run()
@@ -67,7 +57,7 @@ fn path(root: &Root) -> &str {
 
 fn by_name_and_directory(me: &User) {
     let (root, name) = (root(me), own(me, "by-name"));
-    let running = start(me, &root, &["-N", &name]);
+    let running = me.up(&root, &["-N", &name]);
     hostname(me, &name).says(&name);
     hostname(me, path(&root)).says(&name);
     hostname(me, &format!("{}/../{}/", path(&root), file_name(&root))).says(&name);
@@ -92,7 +82,7 @@ fn file_name(root: &Root) -> &str {
 
 fn several_are_listed_and_none_is_entered(me: &User) {
     let (root, name) = (root(me), own(me, "twice"));
-    let running = [(); 2].map(|()| start(me, &root, &["-N", &name]));
+    let running = [(); 2].map(|()| me.up(&root, &["-N", &name]));
     for container in [&name, path(&root)] {
         let out = me.inject().args([container, "/bin/touch", "/ran"]).run();
         assert!(out.status_is(1).bytes.is_empty(), "{out}");
@@ -117,7 +107,7 @@ fn several_are_listed_and_none_is_entered(me: &User) {
 
 fn none_says_what_runs(me: &User) {
     let (root, name) = (root(me), own(me, "other"));
-    let running = start(me, &root, &["-N", &name]);
+    let running = me.up(&root, &["-N", &name]);
     for missing in ["no-such-name", "/usr"] {
         let out = me.inject().args([missing, "/bin/touch", "/ran"]).run();
         assert!(out.status_is(1).bytes.is_empty(), "{out}");
@@ -140,7 +130,7 @@ fn none_says_what_runs(me: &User) {
 
 fn the_list_fits_its_terminal(me: &User) {
     let (root, name) = (root(me), own(me, "listed"));
-    let mut running = start(me, &root, &["-n", "-N", &name]);
+    let mut running = me.up(&root, &["-n", "-N", &name]);
     let out = me.inject().arg("-l").run().ok();
     let titles: Vec<&str> = out.lines().next().unwrap().split_whitespace().collect();
     let wanted = ["PID", "NAME", "ROOT", "INIT", "NET", "UPTIME", "COMMAND"];
@@ -179,7 +169,7 @@ fn the_list_fits_its_terminal(me: &User) {
 
 fn json_for_programs(me: &User) {
     let (root, name) = (root(me), own(me, "json"));
-    let mut running = start(me, &root, &["-N", &name]);
+    let mut running = me.up(&root, &["-N", &name]);
     let out = me.inject().args(["-l", "--json"]).run().ok();
     assert!(out.starts_with("[\n{") && out.ends_with("}\n]"), "{out}");
     let line = listed(&out, &name)[0].clone();
@@ -215,7 +205,7 @@ fn no_control_character_reaches_a_terminal(me: &User) {
 
 fn an_injected_process_is_of_its_container(me: &User) {
     let (root, name) = (root(me), own(me, "injected"));
-    let mut running = start(me, &root, &["-N", &name]);
+    let mut running = me.up(&root, &["-N", &name]);
     let script = "echo up; sleep 1000; :";
     let injected = me.inject().args([&*name, "/bin/sh", "-c", script]).start();
     injected.wait_for("up");
@@ -267,7 +257,7 @@ fn with_programs(root: &Root, me: &User) {
 fn each_level_finds_its_own(me: &User) {
     let (root, name) = (root(me), own(me, "outer"));
     with_programs(&root, me);
-    let mut outer = start(me, &root, &["-N", &name]);
+    let mut outer = me.up(&root, &["-N", &name]);
     let inner = ["contain", "-c", "-N", "inner", "/inner"];
     let inner = me.inject().arg(&name).args(inner);
     let inner = inner
@@ -325,7 +315,7 @@ fn below(pid: u32) -> Vec<u32> {
 fn a_nested_container_shares_the_network_of_its_outer(me: &User) {
     let (root, name) = (root(me), own(me, "net"));
     with_programs(&root, me);
-    let mut outer = start(me, &root, &["-N", &name]);
+    let mut outer = me.up(&root, &["-N", &name]);
     let init = outer.init();
     let cmd = me.inject().args([&*name, "contain", "-c", "-n", "/inner"]);
     let link = cmd.args(["/bin/readlink", "/proc/self/ns/net"]).run().ok();
@@ -350,7 +340,7 @@ fn names_are_of_their_users(me: &User) {
         skip!("there is no second user to try with");
     };
     let (root, name) = (root(&other), own(&other, "theirs"));
-    let running = start(&other, &root, &["-N", &name]);
+    let running = other.up(&root, &["-N", &name]);
     for container in [&*name, path(&root), &format!("{}/{name}", other.name)] {
         let out = me.inject().args([container, "/bin/touch", "/ran"]).run();
         assert!(out.status_is(1).bytes.is_empty(), "{out}");
@@ -366,7 +356,7 @@ fn root_names_others_by_user(me: &User) {
     }
     let host = User::get(As::Root).unwrap();
     let (root, name) = (root(me), own(me, "users"));
-    let running = start(me, &root, &["-N", &name]);
+    let running = me.up(&root, &["-N", &name]);
     let full = format!("{}/{name}", me.name);
     hostname(&host, &full).says(&name);
     hostname(&host, &format!("{}/{name}", me.uid)).says(&name);

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use tests::{
-    As, Out, Running, SECOND, User, assert_no_traces, each_user, host_is_root, namespace, root,
-    skip, some_users,
+    As, Out, SECOND, User, assert_no_traces, each_user, host_is_root, namespace, root, skip,
+    some_users,
 };
 
 each_user!(
@@ -30,24 +30,13 @@ some_users!(
     root_enters_a_users_container: delegated plain,
 );
 
-/// A container that says `up` and stays.
-fn start(me: &User, root: &tests::Root, options: &[&str]) -> Running {
-    let cmd = me.contain().arg("-c").args(options).arg(root);
-    let mut running = cmd
-        .args(["/bin/sh", "-c", "echo up; sleep 1000; :"])
-        .start();
-    running.wait_for("up");
-    running.init();
-    running
-}
-
 fn inject(me: &User, pid: u32, command: &[&str]) -> Out {
     me.inject().arg(pid.to_string()).args(command).run()
 }
 
 fn by_the_supervisor(me: &User) {
     let root = root(me);
-    let running = start(me, &root, &[]);
+    let running = me.up(&root, &[]);
     let script =
         "id -u; id -G; cat /proc/1/comm; pwd; test $$ -gt 1; tr '\\0' ' ' </proc/1/cmdline";
     let out = inject(me, running.pid(), &["/bin/sh", "-c", script]).ok();
@@ -58,7 +47,7 @@ fn by_the_supervisor(me: &User) {
 
 fn by_a_process_inside(me: &User) {
     let root = root(me);
-    let mut running = start(me, &root, &[]);
+    let mut running = me.up(&root, &[]);
     let init = running.init();
     for pid in [init, tests::children(init)[0]] {
         inject(me, pid, &["/bin/cat", "/proc/1/comm"]).says("sh");
@@ -67,7 +56,7 @@ fn by_a_process_inside(me: &User) {
 
 fn every_namespace_is_entered(me: &User) {
     let root = root(me);
-    let mut running = start(me, &root, &[]);
+    let mut running = me.up(&root, &[]);
     let init = running.init();
     let names = ["cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts"];
     let script =
@@ -79,14 +68,14 @@ fn every_namespace_is_entered(me: &User) {
 
 fn under_a_shared_network(me: &User) {
     let root = root(me);
-    let running = start(me, &root, &["-n"]);
+    let running = me.up(&root, &["-n"]);
     let out = inject(me, running.pid(), &["/bin/readlink", "/proc/self/ns/net"]);
     out.says(&namespace(std::process::id(), "net"));
 }
 
 fn the_callers_environment_and_streams_are_kept(me: &User) {
     let root = root(me);
-    let running = start(me, &root, &[]);
+    let running = me.up(&root, &[]);
     let cmd = me
         .inject()
         .arg(running.pid().to_string())
@@ -103,7 +92,7 @@ fn the_callers_environment_and_streams_are_kept(me: &User) {
 
 fn the_default_shell(me: &User) {
     let root = root(me);
-    let running = start(me, &root, &[]);
+    let running = me.up(&root, &[]);
     let pid = running.pid().to_string();
     let cmd = me.inject().arg(&pid).input("echo $0; exit 3\n");
     let out = cmd.clone().env("SHELL", "/bin/ash").run();
@@ -114,7 +103,7 @@ fn the_default_shell(me: &User) {
 
 fn statuses_pass_through(me: &User) {
     let root = root(me);
-    let running = start(me, &root, &[]);
+    let running = me.up(&root, &[]);
     for code in [0, 1, 42, 126, 127, 255] {
         inject(
             me,
@@ -136,7 +125,7 @@ fn statuses_pass_through(me: &User) {
 /// A caller that ignores SIGCHLD takes away what waiting relies on.
 fn ignored_signals_do_not_matter(me: &User) {
     let root = root(me);
-    let running = start(me, &root, &[]);
+    let running = me.up(&root, &[]);
     let cmd = me
         .inject()
         .arg(running.pid().to_string())
@@ -151,7 +140,7 @@ fn ignored_signals_do_not_matter(me: &User) {
 
 fn descriptors_do_not_follow(me: &User) {
     let root = root(me);
-    let running = start(me, &root, &[]);
+    let running = me.up(&root, &[]);
     let list = "for f in /proc/$$/fd/*; do echo ${f##*/}; done";
     let cmd = me
         .inject()
@@ -214,7 +203,7 @@ fn wrong_ids_have_distinct_errors(me: &User) {
 fn a_missing_command(me: &User) {
     let root = root(me);
     root.write("/plain", "text", 0o644);
-    let running = start(me, &root, &[]);
+    let running = me.up(&root, &[]);
     inject(me, running.pid(), &["/bin/missing"]).refused_naming(127, &["/bin/missing"]);
     inject(me, running.pid(), &["missing"]).refused_naming(127, &["missing"]);
     inject(me, running.pid(), &["/plain"]).refused_naming(126, &["/plain"]);
@@ -230,7 +219,7 @@ fn of_another_users_container(me: &User) {
         skip!("there is no second user to try with");
     };
     let root = root(&other);
-    let running = start(&other, &root, &[]);
+    let running = other.up(&root, &[]);
     let out = inject(me, running.pid(), &["/bin/touch", "/started"]);
     out.refused_naming(1, &["another user"]);
     assert!(!root.at("/started").exists(), "{out}");
@@ -242,7 +231,7 @@ fn root_enters_a_users_container(me: &User) {
     }
     let host = User::get(As::Root).unwrap();
     let root = root(me);
-    let mut running = start(me, &root, &[]);
+    let mut running = me.up(&root, &[]);
     let init = running.init();
     let script = "id -u; id -g; cat /proc/1/comm; touch /made; grep -c . /proc/self/uid_map";
     let out = inject(&host, running.pid(), &["/bin/sh", "-c", script]).ok();
@@ -261,7 +250,7 @@ fn root_never_runs_as_the_hosts_root_inside(me: &User) {
     }
     let host = User::get(As::Root).unwrap();
     let root = root(me);
-    let running = start(me, &root, &[]);
+    let running = me.up(&root, &[]);
     let cmd = host.inject().arg(running.pid().to_string());
     let inside = cmd
         .args(["/bin/sh", "-c", "echo here; sleep 1000; :"])
@@ -303,7 +292,7 @@ fn all_in(user: &str) -> Vec<u32> {
 
 fn the_command_ends_with_the_container(me: &User) {
     let root = root(me);
-    let running = start(me, &root, &[]);
+    let running = me.up(&root, &[]);
     let cmd = me.inject().arg(running.pid().to_string());
     let inside = cmd
         .args(["/bin/sh", "-c", "echo here; exec sleep 1000"])
@@ -318,7 +307,7 @@ fn the_command_ends_with_the_container(me: &User) {
 /// The transcript's `inject $(pgrep contain) CMD` with two running.
 fn two_at_once(me: &User) {
     let root = root(me);
-    let (one, two) = (start(me, &root, &[]), start(me, &root, &[]));
+    let (one, two) = (me.up(&root, &[]), me.up(&root, &[]));
     let (first, second) = (one.pid().to_string(), two.pid().to_string());
     let out = me.inject().args([&first, &second, "/bin/bash"]).run();
     let complaint = out.refused_naming(127, &[&second]);

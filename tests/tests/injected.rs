@@ -3,9 +3,7 @@
 
 use std::os::unix::fs::MetadataExt as _;
 
-use tests::{
-    As, Pty, Root, Running, SECOND, User, each_user, eventually, namespace, root, some_users,
-};
+use tests::{As, Pty, Running, SECOND, User, each_user, eventually, namespace, root, some_users};
 
 each_user!(
     variables,
@@ -25,16 +23,6 @@ some_users!(
     ids_that_are_not_mapped: plain,
 );
 
-fn start(me: &User, root: &Root) -> Running {
-    let cmd = me.contain().arg("-c").arg(root);
-    let mut running = cmd
-        .args(["/bin/sh", "-c", "echo up; sleep 1000; :"])
-        .start();
-    running.wait_for("up");
-    running.init();
-    running
-}
-
 /// `inject OPTIONS PID /bin/sh -c SCRIPT`.
 fn sh(me: &User, running: &Running, options: &[&str], script: &str) -> tests::Cmd {
     let cmd = me.inject().args(options).arg(running.pid().to_string());
@@ -44,7 +32,7 @@ fn sh(me: &User, running: &Running, options: &[&str], script: &str) -> tests::Cm
 fn variables(me: &User) {
     let root = root(me);
     root.write("/opt/only-here", "#!/bin/sh\necho found\n", 0o755);
-    let running = start(me, &root);
+    let running = me.up(&root, &[]);
     let cmd = sh(
         me,
         &running,
@@ -70,7 +58,7 @@ fn variables(me: &User) {
 
 fn a_cleared_environment(me: &User) {
     let root = root(me);
-    let running = start(me, &root);
+    let running = me.up(&root, &[]);
     let cmd = me.inject().args(["--clear-env", "-e", "KEPT"]);
     let cmd = cmd
         .env("SECRET", "x")
@@ -95,7 +83,7 @@ fn a_working_directory(me: &User) {
     root.mkdir("/srv")
         .link("/srv", "/way")
         .link("/proc/self/fd/0", "/magic");
-    let running = start(me, &root);
+    let running = me.up(&root, &[]);
     let pwd = |dir: &str| sh(me, &running, &["-w", dir], "readlink /proc/self/cwd");
     pwd("/srv").run().says("/srv");
     pwd("/way/").run().says("/srv");
@@ -117,7 +105,7 @@ fn a_user_by_name_and_number(me: &User) {
         0o644,
     );
     root.mkdir("/home/user").give("/home/user", me, 1000, 0o700);
-    let running = start(me, &root);
+    let running = me.up(&root, &[]);
     let ids = "id -u; id -g; id -G; echo $HOME $USER $LOGNAME $SHELL; pwd; \
         grep -E 'CapEff|CapPrm' /proc/self/status | tr -s '\t\n' ' '";
     let caps = "CapPrm: 0000000000000000 CapEff: 0000000000000000";
@@ -159,7 +147,7 @@ fn a_user_by_name_and_number(me: &User) {
 
 fn users_that_are_not_there(me: &User) {
     let root = root(me);
-    let running = start(me, &root);
+    let running = me.up(&root, &[]);
     let try_as = |user: &str| sh(me, &running, &["--user", user], "touch /ran").run();
     try_as("nobody-here").refused_naming(1, &["nobody-here", "no such user"]);
     try_as("root:nothing").refused_naming(1, &["nothing", "no such group"]);
@@ -173,7 +161,7 @@ fn users_that_are_not_there(me: &User) {
 
 fn ids_that_are_not_mapped(me: &User) {
     let root = root(me);
-    let running = start(me, &root);
+    let running = me.up(&root, &[]);
     let out = sh(me, &running, &["--user", "daemon"], "touch /ran").run();
     out.refused_naming(1, &["daemon", "no such id"]);
     assert!(!root.at("/ran").exists());
@@ -182,7 +170,7 @@ fn ids_that_are_not_mapped(me: &User) {
 /// From the joining to the exec as well.
 fn a_directory_handle_does_not_follow(me: &User) {
     let root = root(me);
-    let running = start(me, &root);
+    let running = me.up(&root, &[]);
     let list = "ls -l /proc/$$/fd | grep -c -e ' 9 ->' -e ' 200 ->'";
     let cmd = sh(me, &running, &[], list);
     let out = cmd.under_bash("exec 9</ 200</; exec \"$@\"").run();
@@ -191,7 +179,7 @@ fn a_directory_handle_does_not_follow(me: &User) {
 
 fn it_is_where_init_is(me: &User) {
     let root = root(me);
-    let mut running = start(me, &root);
+    let mut running = me.up(&root, &[]);
     let init = running.init();
     let cmd = sh(me, &running, &[], "echo here; exec sleep 1000");
     let inside = cmd.start();
@@ -232,7 +220,7 @@ fn it_is_where_init_is(me: &User) {
 
 fn the_terminal_is_the_users(me: &User) {
     let root = root(me);
-    let running = start(me, &root);
+    let running = me.up(&root, &[]);
     let pty = Pty::open();
     let script = "stat -c owner%u $(tty); echo again >/dev/tty; exit 5";
     let inside = pty.run(&sh(me, &running, &["--user", "daemon"], script));
@@ -242,7 +230,7 @@ fn the_terminal_is_the_users(me: &User) {
 
 fn our_terminal_itself(me: &User) {
     let root = root(me);
-    let running = start(me, &root);
+    let running = me.up(&root, &[]);
     // The device of a terminal tells whose devpts it is of.
     let script = "stat -L -c dev%d /proc/self/fd/0; exit 5";
     for (options, own) in [(&["--no-console"][..], true), (&[], false)] {
@@ -259,7 +247,7 @@ fn our_terminal_itself(me: &User) {
 /// The terminal tells the whole process group; passed on, it would come twice.
 fn a_key_reaches_it_once(me: &User) {
     let root = root(me);
-    let running = start(me, &root);
+    let running = me.up(&root, &[]);
     for options in [&["--no-console"][..], &[]] {
         let pty = Pty::open();
         let script = "n=0; trap 'n=$((n+1))' INT; echo Ready; \
@@ -273,7 +261,7 @@ fn a_key_reaches_it_once(me: &User) {
 
 fn the_default_shell_without_a_path(me: &User) {
     let root = root(me);
-    let running = start(me, &root);
+    let running = me.up(&root, &[]);
     let cmd = me.inject().arg(running.pid().to_string()).arg("pwd");
     cmd.under(["env", "-u", "PATH"]).run().says("/");
 }

@@ -7,8 +7,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use tests::{
-    Cmd, Pty, Root, Running, SECOND, User, alive, assert_no_traces, children, each_user,
-    eventually, kill, libraries, root, some_users,
+    Cmd, Pty, Running, SECOND, User, alive, assert_no_traces, children, each_user, eventually,
+    kill, libraries, root, some_users,
 };
 
 each_user!(
@@ -25,16 +25,6 @@ some_users!(
     killed_it_takes_another_users_command_along: root delegated,
     killed_at_every_system_call_of_another_user: root delegated,
 );
-
-fn start(me: &User, root: &Root) -> Running {
-    let cmd = me.contain().arg("-c").arg(root);
-    let mut running = cmd
-        .args(["/bin/sh", "-c", "echo up; sleep 1000; :"])
-        .start();
-    running.wait_for("up");
-    running.init();
-    running
-}
 
 /// A mark that no other process of this machine carries.
 fn mark(me: &User, test: &str) -> String {
@@ -103,7 +93,7 @@ fn calls(cmd: &Cmd) -> BTreeMap<Call, String> {
 /// Each system call of the joiner, the guard and the command made to fail.
 fn every_system_call_of_joining_fails_once(me: &User) {
     let root = root(me);
-    let running = start(me, &root);
+    let running = me.up(&root, &[]);
     let mark = mark(me, "fault");
     let file = format!("/tmp/{mark}");
     let cmd = inject(me, &running, &file);
@@ -187,7 +177,7 @@ fn inject(me: &User, running: &Running, file: &str) -> Cmd {
 /// As on an older kernel, or under a seccomp filter.
 fn a_call_that_is_missing(me: &User) {
     let root = root(me);
-    let running = start(me, &root);
+    let running = me.up(&root, &[]);
     for name in ["clone3", "close_range", "openat2"] {
         let inject = format!("inject={name}:error=ENOSYS");
         let trace = format!("trace={name}");
@@ -229,7 +219,7 @@ fn killed_with(me: &User, options: &[&str], command: &[&str], test: &str) {
     for library in libraries("/usr/bin/setpriv") {
         root.install(&library, &library);
     }
-    let mut running = start(me, &root);
+    let mut running = me.up(&root, &[]);
     let init = running.init();
     let mark = mark(me, test);
     let other = format!("other-{mark}");
@@ -304,7 +294,7 @@ fn killed_at_every_system_call_of_another_user(me: &User) {
 /// which it waits; strace follows no child.
 fn each_system_call(me: &User, options: &[&str], test: &str) {
     let root = root(me);
-    let mut running = start(me, &root);
+    let mut running = me.up(&root, &[]);
     let mark = mark(me, test);
     let cmd = me.inject().args(options).arg(running.pid().to_string());
     let cmd = cmd.args([
@@ -367,7 +357,7 @@ fn each_system_call(me: &User, options: &[&str], test: &str) {
 
 fn a_hundred_at_once(me: &User) {
     let root = root(me);
-    let mut running = start(me, &root);
+    let mut running = me.up(&root, &[]);
     let init = running.init();
     let mark = mark(me, "hundred");
     let script = format!("cat; : {mark}; readlink /proc/self/ns/pid; exit 7");
@@ -402,7 +392,7 @@ fn a_container_that_ends_meanwhile(me: &User) {
     let (mut ran, mut failed) = (0, 0);
     let root = root(me);
     for step in 0..=40 {
-        let mut running = start(me, &root);
+        let mut running = me.up(&root, &[]);
         let init = running.init();
         let script = format!(": {mark}; touch {file}; echo here; exec sleep 1000");
         let cmd = me.inject().arg(running.pid().to_string());
@@ -436,7 +426,7 @@ fn a_container_that_ends_meanwhile(me: &User) {
 /// As root alone strace can read the paths of a process that is not dumpable.
 fn every_call_for_a_terminal_fails_once(me: &User) {
     let root = root(me);
-    let running = start(me, &root);
+    let running = me.up(&root, &[]);
     let mark = mark(me, "terminal");
     let file = format!("/tmp/{mark}");
     let ptmx = ["-P", "/dev/pts/ptmx"];
