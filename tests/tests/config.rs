@@ -13,6 +13,7 @@ each_user!(
     mounts_of_other_programs,
     a_mount_replaces_ours,
     namespaces,
+    who_and_where,
     what_is_wrong_with_it,
     the_example,
 );
@@ -168,6 +169,23 @@ fn namespaces(me: &User) {
         net("['user', 'mount', 'pid', 'uts', 'ipc', 'net', 'cgroup', 'time']"),
         ours
     );
+}
+
+fn who_and_where(me: &User) {
+    let at = fixture(me);
+    let script = "hostname; pwd; echo $LANG";
+    let text = format!(
+        "root = 'root'\nhostname = 'files'\nworking_dir = '/etc'\nenv = ['LANG=C']\n\
+         command = ['/bin/sh', '-c', '{script}; id -u; id -g']\n"
+    );
+    at.with(me, &text).run().says("files\n/etc\nC\n0\n0");
+    let same = "root = 'root'\nname = 'web'\nworkdir = '/etc'\nuser = 'root:root'\n";
+    let run = at.with(me, same).args(["/bin/sh", "-c", "hostname; pwd"]);
+    run.run().says("web\n/etc");
+    if me.many_ids() {
+        let ids = format!("{text}uid = 1\ngid = 5\n");
+        at.with(me, &ids).run().says("files\n/etc\nC\n1\n5");
+    }
 }
 
 /// System ids delegated, the caller's own kept, more delegated ones above.

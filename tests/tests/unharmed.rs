@@ -212,6 +212,12 @@ fn a_call_that_is_missing(me: &User) {
     assert!(!root.at("/ran").exists());
 }
 
+/// Kills an inject and nothing else: what it leaves is not for the harness.
+fn killed(mut inject: Running) {
+    kill(inject.pid());
+    assert!(eventually(SECOND, || inject.try_wait().is_some()));
+}
+
 /// Kills inject while its command runs, and looks for the command.
 fn killed_with(me: &User, options: &[&str], command: &[&str], test: &str) {
     let root = root(me);
@@ -240,8 +246,7 @@ fn killed_with(me: &User, options: &[&str], command: &[&str], test: &str) {
     // The guard and the command.
     let both = children(one.pid());
     assert_eq!(both.len(), 2, "{both:?}");
-    kill(one.pid());
-    drop(one);
+    killed(one);
     let ended = || both.iter().all(|pid| !alive(*pid));
     assert!(eventually(SECOND, ended), "{both:?}");
     let kept = || marked(&other).len() == 1;
@@ -255,8 +260,7 @@ fn killed_with(me: &User, options: &[&str], command: &[&str], test: &str) {
         "trap '' HUP TERM INT; echo here; while :; do sleep 1; done",
     ));
     pty.wait_for("here");
-    kill(two.pid());
-    drop(two);
+    killed(two);
     assert_gone(&mark, "after inject was killed");
     drop(running);
     assert_no_traces(&root);
