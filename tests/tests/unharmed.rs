@@ -26,6 +26,23 @@ some_users!(
     killed_at_every_system_call_of_another_user: root delegated,
 );
 
+/// strace(1) that says nothing of the calls of this set, and makes some of them
+/// fail.
+fn tampering(calls: &str, inject: &str) -> [String; 8] {
+    let trace = format!("trace={calls}");
+    [
+        "strace",
+        "-f",
+        "-o",
+        "/dev/null",
+        "-e",
+        &trace,
+        "-e",
+        inject,
+    ]
+    .map(String::from)
+}
+
 /// A mark that no other process of this machine carries.
 fn mark(me: &User, test: &str) -> String {
     format!("mark-{test}-{}-{}", me.name, std::process::id())
@@ -123,16 +140,7 @@ fn every_system_call_of_joining_fails_once(me: &User) {
         }
         for errno in ["EPERM", "ENOMEM"] {
             let inject = format!("inject={name}:error={errno}:when={count}");
-            let strace = [
-                "strace",
-                "-f",
-                "-o",
-                "/dev/null",
-                "-e",
-                "trace=all",
-                "-e",
-                &inject,
-            ];
+            let strace = tampering("all", &inject);
             let out = cmd.clone().under(strace).run();
             let what = format!("{inject} of {name}({arguments}{out}");
             assert!(!Path::new(&file).exists(), "ran on the host: {what}");
@@ -180,31 +188,14 @@ fn a_call_that_is_missing(me: &User) {
     let running = me.up(&root, &[]);
     for name in ["clone3", "close_range", "openat2"] {
         let inject = format!("inject={name}:error=ENOSYS");
-        let trace = format!("trace={name}");
-        let strace = [
-            "strace",
-            "-f",
-            "-o",
-            "/dev/null",
-            "-e",
-            &trace,
-            "-e",
-            &inject,
-        ];
+        let strace = tampering(name, &inject);
         let cmd = me.inject().args(["--user", "root", "-w", "/tmp"]);
         let cmd = cmd.arg(running.pid().to_string());
         let cmd = cmd.args(["/bin/sh", "-c", "pwd; id -u; ls /proc/$$/fd | grep -c 9"]);
         let out = cmd.under_bash("exec 9</; exec \"$@\"").under(strace).run();
         assert_eq!(out.stdout(), "/tmp\n0\n0\n", "{name}{out}");
     }
-    let strace = [
-        "strace",
-        "-f",
-        "-o",
-        "/dev/null",
-        "-e",
-        "inject=pidfd_open:error=ENOSYS",
-    ];
+    let strace = tampering("pidfd_open", "inject=pidfd_open:error=ENOSYS");
     let out = me
         .inject()
         .args([&*running.pid().to_string(), "/bin/touch", "/ran"]);
