@@ -7,7 +7,6 @@ use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::CloneFlags;
-use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 use nix::unistd;
 
 use crate::caps::Set;
@@ -50,13 +49,7 @@ impl Guard {
     /// When no process or socket can be made.
     #[allow(unsafe_code)]
     pub(crate) fn new(lock: Option<&Lock>, traces: Option<&Traces>) -> Result<Guard> {
-        let (ours, theirs) = socketpair(
-            AddressFamily::Unix,
-            SockType::SeqPacket,
-            None,
-            SockFlag::SOCK_CLOEXEC,
-        )
-        .map_err(failed)?;
+        let (ours, theirs) = socket::pair().map_err(failed)?;
         // Renamed before it exists, so that nobody ever takes it for us.
         let _renamed = process::Renamed::to(NAME);
         // SAFETY: starting a container is for processes of one thread alone, so

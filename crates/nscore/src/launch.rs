@@ -8,7 +8,6 @@ use std::path::Path;
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
-use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 use nix::sys::stat::Mode;
 use nix::unistd;
 
@@ -31,7 +30,7 @@ use crate::store::{Lock, Store};
 use crate::supervise::{self, Outcome, Role};
 use crate::sweep::sweep;
 use crate::sys::clone::{self, Fork};
-use crate::sys::process;
+use crate::sys::{process, socket};
 use crate::tree;
 
 /// Starts the container, supervises it to its end, and starts it again when it
@@ -118,7 +117,8 @@ fn start(
         None => tree::clone_all(&plan.trees, init.pid())?,
         Some(_) => Vec::new(),
     };
-    say_go(plan, &init, &socket, trees)?;
+    let go = go(plan, &init)?;
+    say(go, &socket, trees)?;
     // While the child works. Once it is somebody else's program, the guard
     // alone holds it to our life.
     let guard = match leaf {
@@ -129,7 +129,7 @@ fn start(
     // Whatever init does happens after its container can be found.
     let record = Record::publish(plan, init.pid())?;
     network.await_ready(&plan.network, signals)?;
-    say_go(plan, &init, &socket, Vec::new())?;
+    say(go, &socket, Vec::new())?;
     let (fds, made) = await_set_up(plan, &init, &socket, signals)?;
     let (console, copy) = match (plan.console, fds) {
         (Some(streams), [Some(master), Some(slave), copy]) => {
@@ -150,12 +150,8 @@ fn start(
 /// Lets the first child make its mounts, and waits for the init that it clones
 /// then.
 fn make_init(plan: &Plan, first: &Process, socket: &OwnedFd, signals: &Signals) -> Result<Process> {
-    say_go(
-        plan,
-        first,
-        socket,
-        tree::clone_all(&plan.trees, first.pid())?,
-    )?;
+    let trees = tree::clone_all(&plan.trees, first.pid())?;
+    say(go(plan, first)?, socket, trees)?;
     match await_report(first, socket, signals)? {
         Received {
             report: Report::Started { pid },
@@ -165,10 +161,14 @@ fn make_init(plan: &Plan, first: &Process, socket: &OwnedFd, signals: &Signals) 
     }
 }
 
-fn say_go(plan: &Plan, child: &Process, socket: &OwnedFd, trees: Vec<OwnedFd>) -> Result<()> {
-    let go = Go {
+/// What `child` is told first, and once more when init may run.
+fn go(plan: &Plan, child: &Process) -> Result<Go> {
+    Ok(Go {
         drop_groups: !plan.keep_groups && setgroups_allowed(child.pid())?,
-    };
+    })
+}
+
+fn say(go: Go, socket: &OwnedFd, trees: Vec<OwnedFd>) -> Result<()> {
     let trees: Vec<_> = trees.iter().map(OwnedFd::as_fd).collect();
     match go.send(socket.as_fd(), &trees) {
         // A child that has ended has said why, and is listened to next.
@@ -196,13 +196,7 @@ fn clone_first(
     resolver: Option<&[u8]>,
 ) -> Result<(Process, OwnedFd)> {
     let failed = |what: &str, errno| Error::errno(what, errno);
-    let (ours, theirs) = socketpair(
-        AddressFamily::Unix,
-        SockType::SeqPacket,
-        None,
-        SockFlag::SOCK_CLOEXEC,
-    )
-    .map_err(|errno| failed("create a socket pair", errno))?;
+    let (ours, theirs) = socket::pair().map_err(|errno| failed("create a socket pair", errno))?;
     let back = open(".", OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty());
     enter(&plan.root)?;
     let room = child::room_for(&plan.actions);

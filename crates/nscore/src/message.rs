@@ -207,17 +207,10 @@ impl Report {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 
     #[test]
     fn reports_arrive_as_sent() {
-        let (ours, theirs) = socketpair(
-            AddressFamily::Unix,
-            SockType::SeqPacket,
-            None,
-            SockFlag::SOCK_CLOEXEC,
-        )
-        .unwrap();
+        let (ours, theirs) = socket::pair().unwrap();
         let mut failure = Failure::new(Errno::ENOEXEC, 3);
         failure.mode = 0o100_755;
         failure.header[..2].copy_from_slice(b"#!");

@@ -97,6 +97,7 @@ impl Plan {
         let systemd = systemd::is_init(spec, &command(spec));
         let leaf = LeafPlan::new(spec, systemd, &maps)?;
         let mut around = Surroundings {
+            profile: Profile::new(spec)?,
             systemd,
             run: systemd && !systemd::has_run(spec),
             leaf: leaf.is_some(),
@@ -143,7 +144,7 @@ impl Plan {
             namespaces,
             outside: spec.outside.clone(),
             console,
-            life: Life::new(spec, around.leaf)?,
+            life: Life::new(spec, around)?,
             name: spec.name.clone(),
             command: command(spec),
             network: Network::new(spec)?,
@@ -152,7 +153,7 @@ impl Plan {
 }
 
 impl Life {
-    fn new(spec: &Spec, cgroup: bool) -> Result<Life> {
+    fn new(spec: &Spec, around: Surroundings) -> Result<Life> {
         let program = || program(spec, Vec::new());
         let ready = |fd| {
             process::take_inherited(fd).map_err(|_| {
@@ -162,8 +163,8 @@ impl Life {
         Ok(Life {
             under_init: spec.init.then(program).transpose()?,
             terms: Terms {
-                cgroup,
-                profile: Profile::new(spec)?,
+                cgroup: around.leaf,
+                profile: around.profile,
             },
             reboot: spec.reboot,
             stop_signal: spec.stop_signal,
@@ -189,6 +190,8 @@ impl Scope {
 /// What surrounds init.
 #[derive(Clone, Copy)]
 struct Surroundings {
+    /// What init may do.
+    profile: Profile,
     systemd: bool,
     /// A /run of our own making.
     run: bool,
@@ -298,7 +301,7 @@ fn actions(
     if let Some(streams) = console {
         actions.push(Action::TakeConsole(streams));
     }
-    let profile = Profile::new(spec)?;
+    let profile = around.profile;
     actions.extend(profile.limits().map(Action::Harden));
     // What needs container root's rights comes before this.
     let steps = user::steps(spec.user.as_ref(), spec.workdir.as_deref())?;

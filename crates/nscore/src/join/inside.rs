@@ -7,7 +7,6 @@ use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::CloneFlags;
-use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 use nix::sys::stat::Mode;
 use nix::unistd;
 
@@ -21,7 +20,7 @@ use crate::sealed;
 use crate::sys::clone::{self, Fork};
 use crate::sys::shim::Image;
 use crate::sys::tty::{self, Look};
-use crate::sys::{Sys, ids, process};
+use crate::sys::{Sys, ids, process, socket};
 
 /// The steps that can fail inside. Their numbers are those of `WORDS`; the
 /// numbers after these are the changes of the command.
@@ -92,13 +91,7 @@ impl Drop for Joiner {
 #[allow(unsafe_code)]
 pub(super) fn start(entry: &Entry) -> Result<Joiner> {
     let failed = |errno| Error::errno(Step::WORDS[Step::Prepare as usize], errno);
-    let (ours, theirs) = socketpair(
-        AddressFamily::Unix,
-        SockType::SeqPacket,
-        None,
-        SockFlag::SOCK_CLOEXEC,
-    )
-    .map_err(failed)?;
+    let (ours, theirs) = socket::pair().map_err(failed)?;
     let (life, our_life) = unistd::pipe2(OFlag::O_CLOEXEC).map_err(failed)?;
     let cgroup = cgroup::entrance(&entry.found)?;
     let into = cgroup.as_ref().map(OwnedFd::as_fd);

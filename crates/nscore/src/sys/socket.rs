@@ -4,11 +4,22 @@
 use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd, RawFd};
 
 use nix::errno::Errno;
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 
 use super::{Sys, cvt};
 
 /// Descriptors that one message can carry: the kernel's SCM_MAX_FD, unix(7).
 pub(crate) const MAX_FDS: usize = 253;
+
+/// The two ends of a conversation.
+pub(crate) fn pair() -> Sys<(OwnedFd, OwnedFd)> {
+    socketpair(
+        AddressFamily::Unix,
+        SockType::SeqPacket,
+        None,
+        SockFlag::SOCK_CLOEXEC,
+    )
+}
 
 /// A control message buffer of the alignment that cmsghdr wants.
 #[repr(C, align(8))]
