@@ -4,10 +4,11 @@
 use std::process::Command;
 
 use tests::{
-    SECOND, User, alive, assert_no_traces, children, comm, each_user, eventually, kill, root,
+    SECOND, User, alive, assert_no_traces, children, comm, each_user, eventually, kill, root, send,
 };
 
 each_user!(
+    a_late_signal_does_not_hide_the_status,
     the_supervisor_is_the_parent_of_pid_1,
     it_is_found_by_name,
     killing_the_supervisors_children_ends_it,
@@ -176,4 +177,29 @@ fn poweroff_and_halt_end_it(me: &User) {
         out.status_is(0);
         assert_no_traces(&root);
     }
+}
+
+/// One that arrives between the end of init and our own.
+fn a_late_signal_does_not_hide_the_status(me: &User) {
+    let root = root(me);
+    let script = "echo up; sleep 0.2; exit 7";
+    let cmd = me.contain().arg("-c").arg(&root);
+    let late = "inject=exit_group:delay_enter=500000";
+    let strace = [
+        "strace",
+        "-o",
+        "/dev/null",
+        "-e",
+        "trace=exit_group",
+        "-e",
+        late,
+    ];
+    let running = cmd.args(["/bin/sh", "-c", script]).under(strace).start();
+    running.wait_for("up");
+    let contain = children(running.pid())[0];
+    assert!(eventually(5 * SECOND, || children(contain).is_empty()));
+    send(contain, libc::SIGTERM);
+    send(contain, libc::SIGUSR1);
+    running.finish().status_is(7);
+    assert_no_traces(&root);
 }

@@ -134,7 +134,7 @@ impl Join {
     }
 
     /// Runs the command to its end. Single-threaded callers only; blocks all
-    /// signals meanwhile and passes them to the command.
+    /// signals, for good, and passes them to the command.
     ///
     /// Where systemd has to let us into the container's cgroup, this program is
     /// started again with its own arguments, which are to make the same request:

@@ -36,10 +36,10 @@ use crate::tree;
 /// Starts the container, supervises it to its end, and starts it again when it
 /// reboots.
 ///
-/// For a process of one thread that does little else: it blocks all signals
-/// meanwhile and acts on those that arrive, reads and writes the standard
-/// streams where they are terminals, and makes every open descriptor above
-/// standard error close at exec, for good.
+/// For a process of one thread that does little else: it acts on signals, reads
+/// and writes the standard streams where they are terminals, and for good blocks
+/// all signals and makes every open descriptor above standard error close at
+/// exec.
 ///
 /// # Errors
 /// Whatever keeps init from running. Nothing of the container is left then.

@@ -24,10 +24,11 @@ const FAULTS: [Signal; 6] = [
     Signal::SIGTRAP,
 ];
 
-/// All signals of this thread, until it is dropped.
+/// All signals of this thread. They stay blocked when it is dropped: one that
+/// arrives as a container ends would end us, and nobody would learn how that one
+/// ended.
 pub(crate) struct Signals {
     fd: SignalFd,
-    before: SigSet,
     /// Those that arrived before there was an init to have them.
     later: RefCell<VecDeque<Arrived>>,
     /// What the caller did about ended children.
@@ -50,8 +51,7 @@ impl Signals {
         for fault in FAULTS {
             set.remove(fault);
         }
-        let mut before = SigSet::empty();
-        pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&set), Some(&mut before))
+        pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&set), None)
             .map_err(|errno| Error::errno(what, errno))?;
         let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
         let fd = SignalFd::with_flags(&set, flags).map_err(|errno| Error::errno(what, errno))?;
@@ -59,7 +59,6 @@ impl Signals {
         let children = process::Disposition::default_for(libc::SIGCHLD);
         Ok(Signals {
             fd,
-            before,
             later: RefCell::default(),
             children,
         })
@@ -129,7 +128,5 @@ impl AsFd for Signals {
 impl Drop for Signals {
     fn drop(&mut self) {
         self.children.restore();
-        // It was this thread's mask before, so it can be set again.
-        let _ = pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&self.before), None);
     }
 }
