@@ -1,6 +1,9 @@
 //! The `contain` program: see the library beside it.
+#![cfg_attr(target_env = "gnu", no_main)]
 
-fn main() -> std::process::ExitCode {
+cli::main!(program);
+
+fn program() -> u8 {
     nscore::init_if_asked();
-    cli::main::<contain::Args>("contain", contain::run)
+    cli::run("contain", contain::run)
 }

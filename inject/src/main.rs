@@ -1,5 +1,8 @@
 //! The `inject` program: see the library beside it.
+#![cfg_attr(target_env = "gnu", no_main)]
 
-fn main() -> std::process::ExitCode {
-    cli::main::<inject::Args>("inject", inject::run)
+cli::main!(program);
+
+fn program() -> u8 {
+    cli::run("inject", inject::run)
 }

@@ -1,5 +1,8 @@
 //! The `pseudo` program: see the library beside it.
+#![cfg_attr(target_env = "gnu", no_main)]
 
-fn main() -> std::process::ExitCode {
-    cli::main::<pseudo::Args>("pseudo", pseudo::run)
+cli::main!(program);
+
+fn program() -> u8 {
+    cli::run("pseudo", pseudo::run)
 }

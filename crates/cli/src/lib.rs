@@ -2,11 +2,43 @@
 //! status: parsing, and how an error reads on the terminal.
 
 use std::io::Write as _;
-use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::Parser;
 use clap::error::ErrorKind;
+
+/// The `main` of a program: runs this function, which returns the exit status.
+///
+/// Where the C library hands the arguments over by itself, glibc's does, it starts
+/// the program directly, because Rust's runtime costs a twentieth of a container:
+/// such a program says `#![cfg_attr(target_env = "gnu", no_main)]`.
+#[macro_export]
+macro_rules! main {
+    ($program:path) => {
+        // SAFETY: it is the program's only main, and C's. A panic aborts, so
+        // none leaves it.
+        #[cfg(target_env = "gnu")]
+        #[allow(unsafe_code)]
+        #[unsafe(no_mangle)]
+        extern "C" fn main() -> std::ffi::c_int {
+            $crate::start($program)
+        }
+
+        #[cfg(not(target_env = "gnu"))]
+        fn main() {
+            $crate::start($program)
+        }
+    };
+}
+
+/// The whole life of a program, from [`nscore::begin`] to its exit.
+pub fn start(program: fn() -> u8) -> ! {
+    let status = match nscore::begin() {
+        Ok(()) => program(),
+        Err(_) => 1,
+    };
+    std::process::exit(status.into())
+}
 
 /// Exit status of a usage error, `EX_USAGE` of sysexits(3).
 pub const USAGE: u8 = 64;
@@ -14,13 +46,13 @@ pub const USAGE: u8 = 64;
 /// Parses the arguments, runs the program, and turns what came of it into an
 /// exit status: 64 for a usage error, the error's own status for one from
 /// `nscore`, 1 for any other.
-pub fn main<A: Parser>(program: &str, run: fn(A) -> anyhow::Result<u8>) -> ExitCode {
+pub fn run<A: Parser>(program: &str, run: fn(A) -> anyhow::Result<u8>) -> u8 {
     let args = match A::try_parse() {
         Ok(args) => args,
         Err(error) => return usage(program, &error),
     };
     match run(args) {
-        Ok(status) => ExitCode::from(status),
+        Ok(status) => status,
         Err(error) => {
             eprintln!("{program}: {error:#}");
             let known = error.downcast_ref::<nscore::Error>();
@@ -30,21 +62,21 @@ pub fn main<A: Parser>(program: &str, run: fn(A) -> anyhow::Result<u8>) -> ExitC
             if let Some(hint) = known.and_then(nscore::Error::hint) {
                 eprintln!("hint: {hint}");
             }
-            ExitCode::from(known.map_or(1, nscore::Error::status))
+            known.map_or(1, nscore::Error::status)
         }
     }
 }
 
 /// Help and version go to standard output; anything else is one line and the
 /// usage as its hint, where clap would print a paragraph.
-fn usage(program: &str, error: &clap::Error) -> ExitCode {
+fn usage(program: &str, error: &clap::Error) -> u8 {
     if matches!(
         error.kind(),
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
     ) {
         // A closed standard output is the reader's choice, not an error.
         let _ = error.print();
-        return ExitCode::SUCCESS;
+        return 0;
     }
     let text = error.render().to_string();
     eprintln!("{program}: {}", first_line(error));
@@ -55,7 +87,7 @@ fn usage(program: &str, error: &clap::Error) -> ExitCode {
         Some(tip) => eprintln!("hint: {tip}"),
         None => eprintln!("hint: {program} --help lists the options"),
     }
-    ExitCode::from(USAGE)
+    USAGE
 }
 
 /// What is wrong, in one line where clap would print a paragraph.

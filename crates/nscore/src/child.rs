@@ -27,7 +27,7 @@ use crate::sealed;
 use crate::sys::clone::{self, Fork};
 use crate::sys::socket::MAX_FDS;
 use crate::sys::tty::{self, Look};
-use crate::sys::{Sys, ids, mount, path, process, shim};
+use crate::sys::{Sys, descriptors, ids, mount, path, process, shim, signal};
 use crate::user::Login;
 
 mod mounts;
@@ -262,7 +262,7 @@ impl<'a> Child<'a> {
             }
             Action::ExecInit(program) => {
                 self.prepare_exec()?;
-                process::make_stream(self.socket, init::SOCKET)?;
+                descriptors::make_stream(self.socket, init::SOCKET)?;
                 let login = self.login.as_ref();
                 return Err(Failed::Exec(match &self.sealed {
                     Some(image) => program.exec_image(image.as_fd(), login),
@@ -333,7 +333,7 @@ impl<'a> Child<'a> {
             Fork::Child => {
                 process::rename(NAME);
                 stat::umask(self.umask);
-                let failure = match process::reset_signals() {
+                let failure = match signal::reset_all() {
                     Ok(()) => program.exec(),
                     Err(errno) => Failure::new(errno, 0),
                 };
@@ -374,7 +374,7 @@ impl<'a> Child<'a> {
         if sent.is_err() || Go::receive(self.socket).is_err() {
             return Err(Failed::Orphaned);
         }
-        Ok(process::reset_signals()?)
+        Ok(signal::reset_all()?)
     }
 }
 
@@ -413,7 +413,7 @@ fn take_console(streams: [bool; 3]) -> Sys<()> {
     tty::set_controlling(&console)?;
     for (stream, taken) in (0..).zip(streams) {
         if taken {
-            process::make_stream(console.as_fd(), stream)?;
+            descriptors::make_stream(console.as_fd(), stream)?;
         }
     }
     Ok(())

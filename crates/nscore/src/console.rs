@@ -16,7 +16,7 @@ use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTime
 
 use crate::error::{Error, Result};
 use crate::signals::Signals;
-use crate::sys::process;
+use crate::sys::descriptors;
 use crate::sys::tty::{self, Termios};
 use buffer::Buffer;
 use screen::Screen;
@@ -73,7 +73,7 @@ impl Console {
         let flags = OFlag::O_RDWR | OFlag::O_NONBLOCK;
         fcntl(&master, FcntlArg::F_SETFL(flags))
             .map_err(|errno| Error::errno("use the console", errno))?;
-        let [stdin, stdout, stderr] = process::streams();
+        let [stdin, stdout, stderr] = descriptors::streams();
         let screen = match streams {
             [_, false, true] => stderr,
             [true, false, false] => stdin,
@@ -126,7 +126,7 @@ impl Console {
 
     /// Tells the container how large the terminal is now.
     pub(crate) fn resize(&self) {
-        let mut streams = process::streams().into_iter();
+        let mut streams = descriptors::streams().into_iter();
         if let Some(size) = streams.find_map(|stream| tty::window_size(stream).ok()) {
             // The master is ours, so this cannot fail.
             let _ = tty::set_window_size(&self.master, size);
@@ -241,7 +241,7 @@ impl Drop for Console {
 /// Tells the user something that is no error, on standard error. One that
 /// takes nothing now is not waited for.
 pub(crate) fn tell(news: &str) {
-    let [.., stderr] = process::streams();
+    let [.., stderr] = descriptors::streams();
     // Our own terminal may be in raw mode.
     let end = if tty::is_terminal(stderr) {
         "\r\n"
@@ -260,7 +260,7 @@ fn remember(settings: Option<Termios>) {
         std::panic::set_hook(Box::new(move |panic| {
             if let Ok(Some(settings)) = SAVED.lock().map(|saved| *saved) {
                 // There is nothing left to do about a failure.
-                let _ = settings.apply(process::streams()[0]);
+                let _ = settings.apply(descriptors::streams()[0]);
             }
             next(panic);
         }));

@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::store::Lock;
 use crate::sys::clone::{self, Fork};
 use crate::sys::harden::drop_capabilities;
-use crate::sys::{process, socket};
+use crate::sys::{descriptors, process, socket};
 
 /// A guard at work; dropping it lets it do its work and end.
 pub(crate) struct Guard {
@@ -104,7 +104,7 @@ fn failed(errno: nix::errno::Errno) -> Error {
 /// descriptors it keeps these.
 pub(crate) fn keep(life: BorrowedFd, command: BorrowedFd) -> ! {
     let _ = unistd::setsid();
-    process::close_all_but([life, command].map(|fd| fd.as_raw_fd()));
+    descriptors::close_all_but([life, command].map(|fd| fd.as_raw_fd()));
     process::forget_deep_stack();
     process::forget_heap();
     hold(life, command, None);
@@ -133,7 +133,7 @@ fn watch(life: BorrowedFd, lock: Option<BorrowedFd>, traces: Option<&Traces>) ->
     // A signal to the supervisor's process group is not for us.
     let _ = unistd::setsid();
     let kept = [Some(life), lock, traces.map(Traces::fd)];
-    process::close_all_but(kept.map(|fd| fd.unwrap_or(life).as_raw_fd()));
+    descriptors::close_all_but(kept.map(|fd| fd.unwrap_or(life).as_raw_fd()));
     let [init, companion, users] = receive(life);
     // The owner of a container may kill in it, by its user namespace alone. What
     // is left is for the directories that it made in its cgroup. To ask for less

@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::caller::Caller;
 use crate::error::Result;
 use crate::procfs;
-use crate::sys::process;
+use crate::sys::descriptors;
 use crate::sys::tty::{self, Look, Termios};
 
 /// What this machine is to the caller.
@@ -56,7 +56,7 @@ impl Host {
 
 impl Terminals {
     pub(crate) fn probe() -> Terminals {
-        let streams = process::streams().map(tty::is_terminal);
+        let streams = descriptors::streams().map(tty::is_terminal);
         Terminals {
             streams,
             look: look(streams),
@@ -73,7 +73,7 @@ impl Terminals {
 /// inside, where it is for the container alone. Where others write to it as
 /// well (a pipe's reader, say), it goes on processing what is written.
 fn look([stdin, stdout, _]: [bool; 3]) -> Look {
-    let streams = process::streams();
+    let streams = descriptors::streams();
     let keyboard = streams[0];
     // In the background its settings are somebody else's at this moment.
     let ours = stdin && tty::in_foreground(keyboard);

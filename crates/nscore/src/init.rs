@@ -14,7 +14,7 @@ use crate::exec::{self, Program};
 use crate::message::Report;
 use crate::sealed;
 use crate::sys::clone::{self, Fork};
-use crate::sys::process;
+use crate::sys::{descriptors, process, signal};
 
 /// The name by which this program knows that it is to be init.
 const NAME: &str = "nscore-init";
@@ -43,7 +43,7 @@ pub fn init_if_asked() {
     }
     let console = arguments.next().is_some_and(|word| word == "console");
     let command: Vec<OsString> = arguments.collect();
-    match process::take_inherited(SOCKET) {
+    match descriptors::take_inherited(SOCKET) {
         Ok(socket) if !command.is_empty() => process::exit(serve(socket, console, &command)),
         _ => process::exit(64),
     }
@@ -76,7 +76,7 @@ fn serve(socket: OwnedFd, console: bool, command: &[OsString]) -> libc::c_int {
 
 fn become_command(program: &Program, socket: &OwnedFd, console: bool) -> ! {
     let prepared = || {
-        process::close_at_exec()?;
+        descriptors::close_at_exec()?;
         if console {
             // A group of its own in the terminal's foreground: keys that
             // signal reach the command, and not us to be passed on again.
@@ -88,7 +88,7 @@ fn become_command(program: &Program, socket: &OwnedFd, console: bool) -> ! {
             )?;
             unistd::tcsetpgrp(&terminal, unistd::getpid())?;
         }
-        process::reset_signals()
+        signal::reset_all()
     };
     let failure = match prepared() {
         Ok(()) => program.exec(),
@@ -109,7 +109,7 @@ fn become_command(program: &Program, socket: &OwnedFd, console: bool) -> ! {
 /// ended.
 fn reap(command: libc::pid_t, all: &SigSet) -> libc::c_int {
     loop {
-        let Some((signal, from_kernel)) = process::take_signal(all) else {
+        let Some((signal, from_kernel)) = signal::take(all) else {
             continue;
         };
         if signal != libc::SIGCHLD {

@@ -28,7 +28,7 @@ use crate::record::{Record, Terms};
 use crate::sealed;
 use crate::signals::Signals;
 use crate::supervise::{self, Outcome, Role};
-use crate::sys::process;
+use crate::sys::descriptors;
 use crate::sys::shim::Image;
 use crate::sys::tty::Look;
 use crate::target::{Found, Target};
@@ -235,7 +235,7 @@ pub(crate) fn run_inside(init: &Process, terms: Terms, command: &[OsString]) -> 
 impl Entry {
     fn run(self) -> Result<Outcome> {
         let signals = Signals::block()?;
-        process::close_at_exec()
+        descriptors::close_at_exec()
             .map_err(|errno| Error::errno("mark inherited descriptors close-on-exec", errno))?;
         let joiner = inside::start(&self)?;
         let (command, fds) = self.await_command(&joiner.socket, &signals)?;

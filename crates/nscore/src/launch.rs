@@ -30,7 +30,7 @@ use crate::store::{Lock, Store};
 use crate::supervise::{self, Outcome, Role};
 use crate::sweep::sweep;
 use crate::sys::clone::{self, Fork};
-use crate::sys::{process, socket};
+use crate::sys::{descriptors, socket};
 use crate::tree;
 
 /// Starts the container, supervises it to its end, and starts it again when it
@@ -45,7 +45,7 @@ use crate::tree;
 /// Whatever keeps init from running. Nothing of the container is left then.
 pub fn run(plan: &Plan) -> Result<Outcome> {
     let signals = Signals::block()?;
-    process::close_at_exec()
+    descriptors::close_at_exec()
         .map_err(|errno| Error::errno("mark inherited descriptors close-on-exec", errno))?;
     // Held across reboots: what is kept there is the next boot's.
     let lock = plan.store.as_ref().map(Store::prepare).transpose()?;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::containers::Container;
 use crate::error::quoted;
 use crate::idmap::Account;
-use crate::sys::{process, tty};
+use crate::sys::{descriptors, tty};
 
 mod json;
 
@@ -79,7 +79,7 @@ pub(crate) fn on_stderr(containers: &[Container]) -> String {
 
 /// How wide the terminal is, if the stream is one.
 fn columns(stream: usize) -> Option<usize> {
-    let size = tty::window_size(process::streams()[stream]).ok()?;
+    let size = tty::window_size(descriptors::streams()[stream]).ok()?;
     Some(size.columns()).filter(|columns| *columns > 0)
 }
 

@@ -18,7 +18,7 @@ use crate::process::Process;
 use crate::signals::Signals;
 use crate::supervise;
 use crate::sys::clone::{self, Fork};
-use crate::sys::{Sys, process};
+use crate::sys::{Sys, process, signal};
 
 /// Runs `/bin/sh -c text` in the caller's directory and waits for its end.
 ///
@@ -79,7 +79,7 @@ fn joiner(
             let mut byte = [0];
             let ready =
                 process::die_with_parent().is_ok() && unistd::read(go.as_fd(), &mut byte) == Ok(1);
-            if ready && process::reset_signals().is_ok() {
+            if ready && signal::reset_all().is_ok() {
                 command.exec();
             }
             process::exit(127)

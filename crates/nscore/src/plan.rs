@@ -33,7 +33,7 @@ use crate::sealed;
 use crate::spec::Spec;
 use crate::stop::StopSignal;
 use crate::store::Store;
-use crate::sys::process;
+use crate::sys::descriptors;
 use crate::sys::shim::Image;
 use crate::systemd;
 use crate::tree::Tree;
@@ -156,7 +156,7 @@ impl Life {
     fn new(spec: &Spec, around: Surroundings) -> Result<Life> {
         let program = || program(spec, Vec::new());
         let ready = |fd| {
-            process::take_inherited(fd).map_err(|_| {
+            descriptors::take_inherited(fd).map_err(|_| {
                 Error::usage(format!("use {fd} as ready descriptor"), "it is not open")
             })
         };

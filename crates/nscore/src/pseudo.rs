@@ -15,7 +15,7 @@ use crate::idmap::{MapSpec, MapWriter};
 use crate::launch::setgroups_allowed;
 use crate::plan;
 use crate::process::Process;
-use crate::sys::{clone, ids, mount, process};
+use crate::sys::{clone, ids, mount, process, signal};
 
 /// A command to run as root of a new user namespace.
 #[derive(Debug, Clone, Default)]
@@ -45,7 +45,7 @@ impl Pseudo {
             warn(&warning);
         }
         // An ignored SIGCHLD would take away our helpers' statuses.
-        let children = process::Disposition::default_for(libc::SIGCHLD);
+        let children = signal::Disposition::default_for(libc::SIGCHLD);
         let failed = |errno| Error::system(Op::Namespaces, "create namespaces", errno);
         let pid = unistd::getpid().as_raw();
         let own_ids = |writer: &MapWriter| !matches!(writer, MapWriter::Helper(_));
@@ -69,7 +69,6 @@ impl Pseudo {
                 .map_err(|errno| Error::errno("separate mounts from the host's", errno))?;
         }
         children.restore();
-        process::default_sigpipe();
         Err(program.explain(&program.exec()))
     }
 }

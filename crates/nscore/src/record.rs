@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::harden::Profile;
 use crate::name::Name;
 use crate::plan::Plan;
-use crate::sys::{Sys, process};
+use crate::sys::{Sys, descriptors, process};
 
 /// The memfd's name, and how /proc/PID/fd shows it.
 const NAME: &CStr = c"contain";
@@ -77,7 +77,7 @@ impl Record {
             terms: plan.life.terms,
         };
         let failed = |errno| Error::errno("publish the container's record", errno);
-        let fd = match process::memfd(NAME) {
+        let fd = match descriptors::memfd(NAME) {
             Err(Errno::ENOSYS) => return Ok(None),
             other => other.map_err(failed)?,
         };

@@ -20,7 +20,7 @@ use crate::idmap::IdMap;
 use crate::message::{Go, Report};
 use crate::sys::mount::FileSystem;
 use crate::sys::shim::{self, Image};
-use crate::sys::{Sys, mount, process};
+use crate::sys::{Sys, descriptors, mount};
 use crate::user::Login;
 
 /// The image that has to be run in place of `image`'s own file, None when the
@@ -72,7 +72,7 @@ pub(crate) fn exec(
     }
     let told = Report::Trying(chosen.clone())
         .send(socket, &[])
-        .and_then(|()| process::make_stream(socket, shim::SOCKET));
+        .and_then(|()| descriptors::make_stream(socket, shim::SOCKET));
     match told {
         Ok(()) => program.exec_shim(login, shim, &chosen),
         Err(errno) => Failure { errno, ..chosen },

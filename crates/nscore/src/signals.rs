@@ -12,7 +12,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 use crate::error::{Error, Result};
 use crate::supervise::signal_name;
-use crate::sys::process;
+use crate::sys::signal;
 
 /// Those that a failing program raises against itself.
 const FAULTS: [Signal; 6] = [
@@ -32,7 +32,7 @@ pub(crate) struct Signals {
     /// Those that arrived before there was an init to have them.
     later: RefCell<VecDeque<Arrived>>,
     /// What the caller did about ended children.
-    children: process::Disposition,
+    children: signal::Disposition,
 }
 
 /// A signal that arrived.
@@ -56,7 +56,7 @@ impl Signals {
         let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
         let fd = SignalFd::with_flags(&set, flags).map_err(|errno| Error::errno(what, errno))?;
         // An ignored SIGCHLD would take away every child's status.
-        let children = process::Disposition::default_for(libc::SIGCHLD);
+        let children = signal::Disposition::default_for(libc::SIGCHLD);
         Ok(Signals {
             fd,
             later: RefCell::default(),

@@ -19,7 +19,7 @@ use crate::join;
 use crate::process::Process;
 use crate::record::Terms;
 use crate::sys::clone::{self, Fork};
-use crate::sys::process;
+use crate::sys::{descriptors, process};
 
 /// A signal by name or number: TERM, SIGTERM, 15, RTMIN+3. See signal(7).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -135,7 +135,7 @@ fn silence() -> crate::sys::Sys<()> {
         OFlag::O_RDWR | OFlag::O_CLOEXEC,
         Mode::empty(),
     )?;
-    (0..3).try_for_each(|stream| process::make_stream(null.as_fd(), stream))
+    (0..3).try_for_each(|stream| descriptors::make_stream(null.as_fd(), stream))
 }
 
 #[cfg(test)]

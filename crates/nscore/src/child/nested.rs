@@ -16,7 +16,7 @@ use super::{Child, Failed, NAME};
 use crate::action::{Nested, OverHost, Place};
 use crate::message::Report;
 use crate::sys::clone::{self, Fork};
-use crate::sys::{Sys, process};
+use crate::sys::{Sys, descriptors, process};
 
 const FIND_DIR: OFlag = OFlag::O_PATH
     .union(OFlag::O_DIRECTORY)
@@ -74,7 +74,7 @@ impl Child<'_> {
         // The supervisor waits for the end of a conversation that is init's.
         let root = self.place(Place::Root).unwrap_or(init.as_fd());
         let kept = [init.as_fd(), root, root].map(|fd| fd.as_raw_fd());
-        process::close_all_but(kept);
+        descriptors::close_all_but(kept);
         // All signals are blocked, so nothing interrupts this.
         let _ = poll(
             &mut [PollFd::new(init.as_fd(), PollFlags::POLLIN)],

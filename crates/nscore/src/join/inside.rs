@@ -20,7 +20,7 @@ use crate::sealed;
 use crate::sys::clone::{self, Fork};
 use crate::sys::shim::Image;
 use crate::sys::tty::{self, Look};
-use crate::sys::{Sys, ids, process, socket};
+use crate::sys::{Sys, descriptors, ids, process, signal, socket};
 
 /// The steps that can fail inside. Their numbers are those of `WORDS`; the
 /// numbers after these are the changes of the command.
@@ -132,7 +132,7 @@ fn joiner(entry: &Entry, socket: BorrowedFd, life: BorrowedFd) -> std::result::R
     // From here on nothing inside can look into us.
     process::forbid_tracing().map_err(at(Step::Prepare))?;
     let init = entry.found.pidfd.as_fd();
-    process::close_all_but([
+    descriptors::close_all_but([
         0,
         1,
         2,
@@ -201,7 +201,7 @@ fn command(entry: &Entry, socket: BorrowedFd) -> std::result::Result<(), Failed>
     sent.map_err(at(Step::Run))?;
     let shim = entry.exposed.then(|| sealed::seal(Image::Shim));
     let shim = shim.transpose().map_err(at(Step::Seal))?;
-    process::reset_signals().map_err(at(Step::Run))?;
+    signal::reset_all().map_err(at(Step::Run))?;
     process::new_session_keyring().map_err(at(Step::Run))?;
     let mut login = None;
     let slave = terminal.as_ref().map(|(_, slave)| slave.as_fd());
@@ -238,7 +238,7 @@ fn open_terminal(look: &Look, streams: [bool; 3]) -> Sys<(OwnedFd, OwnedFd)> {
     tty::set_controlling(&slave)?;
     for (stream, terminal) in (0..).zip(streams) {
         if terminal {
-            process::make_stream(slave.as_fd(), stream)?;
+            descriptors::make_stream(slave.as_fd(), stream)?;
         }
     }
     Ok((master, slave))

@@ -4,6 +4,7 @@
 
 pub(crate) mod cgroup;
 pub(crate) mod clone;
+pub(crate) mod descriptors;
 mod fscontext;
 pub(crate) mod harden;
 pub(crate) mod ids;
@@ -12,6 +13,7 @@ pub(crate) mod mount;
 pub(crate) mod path;
 pub(crate) mod process;
 pub(crate) mod shim;
+pub(crate) mod signal;
 pub(crate) mod socket;
 pub(crate) mod tty;
 

@@ -1,8 +1,8 @@
-//! Processes: names, signals, descriptors, exec and exit, in forms that neither
-//! allocate nor panic.
+//! Processes: names, pidfds, exec, exit and memory, in forms that neither allocate
+//! nor panic.
 
 use std::ffi::CStr;
-use std::os::fd::{AsRawFd as _, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd as _, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::sys::signal::Signal;
@@ -81,59 +81,6 @@ fn filtered() -> bool {
     unsafe { libc::prctl(libc::PR_GET_SECCOMP) == SECCOMP_MODE_FILTER }
 }
 
-/// What a signal did before it was made to do its default.
-pub(crate) struct Disposition {
-    signal: libc::c_int,
-    before: libc::sighandler_t,
-}
-
-impl Disposition {
-    /// Makes the signal do its default.
-    pub(crate) fn default_for(signal: libc::c_int) -> Disposition {
-        // SAFETY: SIG_DFL runs none of our code.
-        let before = unsafe { libc::signal(signal, libc::SIG_DFL) };
-        Disposition { signal, before }
-    }
-
-    /// Makes it do what it did.
-    pub(crate) fn restore(&self) {
-        if self.before != libc::SIG_ERR {
-            // SAFETY: it was this process's own disposition.
-            unsafe { libc::signal(self.signal, self.before) };
-        }
-    }
-}
-
-/// SIGPIPE as it is in any program but one in Rust, whose runtime ignores it.
-pub(crate) fn default_sigpipe() {
-    // SAFETY: SIG_DFL runs none of our code.
-    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
-}
-
-/// Default action for every signal, none blocked.
-pub(crate) fn reset_signals() -> Sys<()> {
-    /// The kernel's sigaction of every architecture, in zeros: SIG_DFL, no
-    /// flags, an empty mask of 64 bits.
-    const DEFAULT: [u64; 4] = [0; 4];
-    const MASK_BYTES: usize = 8;
-    for signal in 1..=64 {
-        // Raw, because the C library keeps two signals to itself, which a
-        // caller may have ignored all the same. Refused for KILL and STOP.
-        // SAFETY: the pointer is to a sigaction for the call's time.
-        unsafe {
-            libc::syscall(
-                libc::SYS_rt_sigaction,
-                signal,
-                DEFAULT.as_ptr(),
-                0,
-                MASK_BYTES,
-            );
-        }
-    }
-    let none = nix::sys::signal::SigSet::empty();
-    nix::sys::signal::sigprocmask(nix::sys::signal::SigmaskHow::SIG_SETMASK, Some(&none), None)
-}
-
 /// Sends a signal through a pidfd: it reaches that process or none.
 pub(crate) fn signal(pidfd: BorrowedFd, signal: libc::c_int) -> Sys<()> {
     // SAFETY: integers, and no siginfo.
@@ -155,61 +102,6 @@ pub(crate) fn pidfd_open(pid: libc::pid_t) -> Sys<OwnedFd> {
 /// Enters namespaces of the process, setns(2).
 pub(crate) fn join(pidfd: BorrowedFd, namespaces: nix::sched::CloneFlags) -> Sys<()> {
     nix::sched::setns(pidfd, namespaces)
-}
-
-/// Descriptors above standard error close at exec, close_range(2); where that
-/// call is missing, each one that /proc lists.
-pub(crate) fn close_at_exec() -> Sys<()> {
-    const CLOSE_RANGE_CLOEXEC: libc::c_uint = 4;
-    // SAFETY: integers only.
-    let result = cvt(unsafe {
-        libc::syscall(
-            libc::SYS_close_range,
-            3,
-            libc::c_uint::MAX,
-            CLOSE_RANGE_CLOEXEC,
-        )
-    });
-    match result {
-        Err(Errno::ENOSYS | Errno::EINVAL) => {}
-        other => return other.map(drop),
-    }
-    let entries = std::fs::read_dir("/proc/self/fd").map_err(io_errno)?;
-    for entry in entries {
-        let name = entry.map_err(io_errno)?.file_name();
-        let Some(fd) = name.to_str().and_then(|name| name.parse::<RawFd>().ok()) else {
-            continue;
-        };
-        if fd > 2 {
-            // The one that lists them is among them and closes by itself.
-            // SAFETY: F_SETFD takes an int and frees nothing.
-            unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) };
-        }
-    }
-    Ok(())
-}
-
-fn io_errno(error: std::io::Error) -> Errno {
-    Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO))
-}
-
-/// Standard input, output and error. The runtime opens those that were closed
-/// at the start of the program, so they are always there.
-pub(crate) fn streams() -> [BorrowedFd<'static>; 3] {
-    // SAFETY: nothing in this program closes a standard stream.
-    [0, 1, 2].map(|stream| unsafe { BorrowedFd::borrow_raw(stream) })
-}
-
-/// Makes `fd` the descriptor `stream`, open across exec: one of the standard
-/// streams, or one that a program of ours expects.
-pub(crate) fn make_stream(fd: BorrowedFd, stream: RawFd) -> Sys<()> {
-    if fd.as_raw_fd() == stream {
-        // SAFETY: F_SETFD takes an int and frees nothing.
-        return cvt(unsafe { libc::fcntl(stream, libc::F_SETFD, 0) }.into()).map(drop);
-    }
-    // SAFETY: the streams belong to the program that follows; nothing of ours
-    // owns one.
-    cvt(unsafe { libc::dup2(fd.as_raw_fd(), stream) }.into()).map(drop)
 }
 
 /// execve(2): returns only to say why not.
@@ -274,58 +166,6 @@ pub(crate) fn loopback_up() -> Sys<()> {
         .map(drop)
 }
 
-/// Closes every descriptor but these, some of which may be the same. Where
-/// close_range(2) is missing, as many as the limit allows one by one.
-pub(crate) fn close_all_but<const N: usize>(mut kept: [RawFd; N]) {
-    kept.sort_unstable();
-    let mut first: libc::c_uint = 0;
-    for fd in kept.map(RawFd::cast_unsigned) {
-        close_range(first, fd);
-        first = fd + 1;
-    }
-    close_range(first, libc::c_uint::MAX);
-}
-
-/// Closes the descriptors from `first` to the one before `end`.
-fn close_range(first: libc::c_uint, end: libc::c_uint) {
-    if first >= end {
-        return;
-    }
-    let last = end - 1;
-    // SAFETY: the process that calls this is a copy that runs no destructor and
-    // uses no descriptor but those kept.
-    if cvt(unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) }).is_err() {
-        for fd in first..=last.min(4096) {
-            // SAFETY: as above.
-            unsafe { libc::close(fd.cast_signed()) };
-        }
-    }
-}
-
-/// An anonymous file that can be sealed, memfd_create(2); not executable where
-/// the kernel knows that (Linux 6.3) and may insist on it (vm.memfd_noexec).
-pub(crate) fn memfd(name: &CStr) -> Sys<OwnedFd> {
-    const NOEXEC_SEAL: libc::c_uint = 8;
-    let flags = libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING;
-    let create = |flags: libc::c_uint| {
-        // SAFETY: the name is NUL-terminated; the call returns a new descriptor.
-        unsafe { cvt_fd(libc::syscall(libc::SYS_memfd_create, name.as_ptr(), flags)) }
-    };
-    match create(flags | NOEXEC_SEAL) {
-        Err(Errno::EINVAL) => create(flags),
-        other => other,
-    }
-}
-
-/// Waits for a signal of `set`: its number, and whether the kernel sent it.
-pub(crate) fn take_signal(set: &nix::sys::signal::SigSet) -> Option<(libc::c_int, bool)> {
-    // SAFETY: siginfo_t is plain data that the call fills in.
-    let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
-    // SAFETY: both pointers are to live values for the time of the call.
-    let signal = unsafe { libc::sigwaitinfo(set.as_ref(), &raw mut info) };
-    (signal > 0).then_some((signal, info.si_code == libc::SI_KERNEL))
-}
-
 /// Sends a signal to a child that has not been waited for.
 pub(crate) fn send(pid: libc::pid_t, signal: libc::c_int) {
     // ESRCH alone is possible, and then there is nobody to tell.
@@ -345,21 +185,6 @@ pub(crate) fn reap_any() -> Option<(libc::pid_t, libc::c_int)> {
         128 + libc::WTERMSIG(status)
     };
     (pid > 0).then_some((pid, number))
-}
-
-/// Takes over a descriptor that the caller of this program left open; of a
-/// standard stream, a copy.
-pub(crate) fn take_inherited(fd: RawFd) -> Sys<OwnedFd> {
-    use std::os::fd::FromRawFd as _;
-    if let 0..=2 = fd {
-        // SAFETY: the call returns a new descriptor.
-        return unsafe { cvt_fd(libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 3).into()) };
-    }
-    // SAFETY: F_SETFD takes an int and frees nothing.
-    cvt(unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) }.into())?;
-    // SAFETY: it is open; that nobody else in this program owns it is what the
-    // caller says by naming it.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
 /// Gives back what deeper calls than this have left on the stack: to a process

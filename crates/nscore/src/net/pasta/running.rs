@@ -23,7 +23,7 @@ use crate::exec::Program;
 use crate::process::Process;
 use crate::signals::Signals;
 use crate::sys::clone::{self, Fork};
-use crate::sys::{Sys, ids, process};
+use crate::sys::{Sys, descriptors, ids, process, signal};
 
 /// A pasta, from its fork to its end; dropping it kills it.
 pub(crate) struct Running {
@@ -166,8 +166,8 @@ impl Start<'_> {
             .into_iter()
             .zip(0..)
         {
-            process::make_stream(fd, stream)?;
+            descriptors::make_stream(fd, stream)?;
         }
-        process::reset_signals()
+        signal::reset_all()
     }
 }

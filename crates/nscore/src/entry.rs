@@ -1,0 +1,21 @@
+//! The first thing that a program does which comes without Rust's runtime.
+
+use crate::error::{Error, Result};
+use crate::sys::{descriptors, signal};
+
+/// Does for a program what Rust's runtime would, as far as this crate needs it:
+/// standard streams that are closed become /dev/null, so that no file of ours is
+/// taken for one. And SIGPIPE ends the program, as it does any other. For the
+/// first line of a program that the C library starts directly; harmless in others.
+///
+/// The rest of the runtime, a stack for a handler of SIGSEGV, costs as much as
+/// ten of the mounts of a container, and that handler outlives the first SIGSEGV
+/// that somebody sends.
+///
+/// # Errors
+/// A /dev/null that cannot be opened.
+pub fn begin() -> Result<()> {
+    descriptors::complete_streams().map_err(|errno| Error::errno("open /dev/null", errno))?;
+    signal::default_pipe();
+    Ok(())
+}

@@ -1,0 +1,140 @@
+//! Descriptors of this process: which close at exec, the standard streams, and
+//! what was inherited.
+
+use std::ffi::CStr;
+use std::os::fd::{AsRawFd as _, BorrowedFd, IntoRawFd as _, OwnedFd, RawFd};
+
+use nix::errno::Errno;
+use nix::fcntl::{self, OFlag};
+use nix::sys::stat::Mode;
+
+use super::{Sys, cvt, cvt_fd};
+
+/// Opens /dev/null as each standard stream that is closed: else a file of ours
+/// would get its number, and what is meant for the stream.
+pub(crate) fn complete_streams() -> Sys<()> {
+    let closed = |stream: RawFd| {
+        // SAFETY: F_GETFD takes and changes nothing.
+        cvt(unsafe { libc::fcntl(stream, libc::F_GETFD) }.into()) == Err(Errno::EBADF)
+    };
+    for stream in (0..3).filter(|stream| closed(*stream)) {
+        let null = fcntl::open(c"/dev/null", OFlag::O_RDWR, Mode::empty())?;
+        // The least number that is free is what open gives, open(2).
+        debug_assert_eq!(null.as_raw_fd(), stream);
+        let _ = null.into_raw_fd();
+    }
+    Ok(())
+}
+
+/// Descriptors above standard error close at exec, close_range(2); where that
+/// call is missing, each one that /proc lists.
+pub(crate) fn close_at_exec() -> Sys<()> {
+    const CLOSE_RANGE_CLOEXEC: libc::c_uint = 4;
+    // SAFETY: integers only.
+    let result = cvt(unsafe {
+        libc::syscall(
+            libc::SYS_close_range,
+            3,
+            libc::c_uint::MAX,
+            CLOSE_RANGE_CLOEXEC,
+        )
+    });
+    match result {
+        Err(Errno::ENOSYS | Errno::EINVAL) => {}
+        other => return other.map(drop),
+    }
+    let entries = std::fs::read_dir("/proc/self/fd").map_err(io_errno)?;
+    for entry in entries {
+        let name = entry.map_err(io_errno)?.file_name();
+        let Some(fd) = name.to_str().and_then(|name| name.parse::<RawFd>().ok()) else {
+            continue;
+        };
+        if fd > 2 {
+            // The one that lists them is among them and closes by itself.
+            // SAFETY: F_SETFD takes an int and frees nothing.
+            unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) };
+        }
+    }
+    Ok(())
+}
+
+fn io_errno(error: std::io::Error) -> Errno {
+    Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO))
+}
+
+/// Standard input, output and error. Those that were closed were opened at the
+/// start of the program, so they are always there.
+pub(crate) fn streams() -> [BorrowedFd<'static>; 3] {
+    // SAFETY: nothing in this program closes a standard stream.
+    [0, 1, 2].map(|stream| unsafe { BorrowedFd::borrow_raw(stream) })
+}
+
+/// Makes `fd` the descriptor `stream`, open across exec: one of the standard
+/// streams, or one that a program of ours expects.
+pub(crate) fn make_stream(fd: BorrowedFd, stream: RawFd) -> Sys<()> {
+    if fd.as_raw_fd() == stream {
+        // SAFETY: F_SETFD takes an int and frees nothing.
+        return cvt(unsafe { libc::fcntl(stream, libc::F_SETFD, 0) }.into()).map(drop);
+    }
+    // SAFETY: the streams belong to the program that follows; nothing of ours
+    // owns one.
+    cvt(unsafe { libc::dup2(fd.as_raw_fd(), stream) }.into()).map(drop)
+}
+
+/// Closes every descriptor but these, some of which may be the same. Where
+/// close_range(2) is missing, as many as the limit allows one by one.
+pub(crate) fn close_all_but<const N: usize>(mut kept: [RawFd; N]) {
+    kept.sort_unstable();
+    let mut first: libc::c_uint = 0;
+    for fd in kept.map(RawFd::cast_unsigned) {
+        close_range(first, fd);
+        first = fd + 1;
+    }
+    close_range(first, libc::c_uint::MAX);
+}
+
+/// Closes the descriptors from `first` to the one before `end`.
+fn close_range(first: libc::c_uint, end: libc::c_uint) {
+    if first >= end {
+        return;
+    }
+    let last = end - 1;
+    // SAFETY: the process that calls this is a copy that runs no destructor and
+    // uses no descriptor but those kept.
+    if cvt(unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) }).is_err() {
+        for fd in first..=last.min(4096) {
+            // SAFETY: as above.
+            unsafe { libc::close(fd.cast_signed()) };
+        }
+    }
+}
+
+/// An anonymous file that can be sealed, memfd_create(2); not executable where
+/// the kernel knows that (Linux 6.3) and may insist on it (vm.memfd_noexec).
+pub(crate) fn memfd(name: &CStr) -> Sys<OwnedFd> {
+    const NOEXEC_SEAL: libc::c_uint = 8;
+    let flags = libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING;
+    let create = |flags: libc::c_uint| {
+        // SAFETY: the name is NUL-terminated; the call returns a new descriptor.
+        unsafe { cvt_fd(libc::syscall(libc::SYS_memfd_create, name.as_ptr(), flags)) }
+    };
+    match create(flags | NOEXEC_SEAL) {
+        Err(Errno::EINVAL) => create(flags),
+        other => other,
+    }
+}
+
+/// Takes over a descriptor that the caller of this program left open; of a
+/// standard stream, a copy.
+pub(crate) fn take_inherited(fd: RawFd) -> Sys<OwnedFd> {
+    use std::os::fd::FromRawFd as _;
+    if let 0..=2 = fd {
+        // SAFETY: the call returns a new descriptor.
+        return unsafe { cvt_fd(libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 3).into()) };
+    }
+    // SAFETY: F_SETFD takes an int and frees nothing.
+    cvt(unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) }.into())?;
+    // SAFETY: it is open; that nobody else in this program owns it is what the
+    // caller says by naming it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}

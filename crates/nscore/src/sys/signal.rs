@@ -1,0 +1,77 @@
+//! What signals do to this process.
+
+use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
+
+use super::Sys;
+
+/// What a signal did before it was made to do its default.
+pub(crate) struct Disposition {
+    signal: libc::c_int,
+    before: libc::sighandler_t,
+}
+
+impl Disposition {
+    /// Makes the signal do its default.
+    pub(crate) fn default_for(signal: libc::c_int) -> Disposition {
+        // SAFETY: SIG_DFL runs none of our code.
+        let before = unsafe { libc::signal(signal, libc::SIG_DFL) };
+        Disposition { signal, before }
+    }
+
+    /// Makes it do what it did.
+    pub(crate) fn restore(&self) {
+        if self.before != libc::SIG_ERR {
+            // SAFETY: it was this process's own disposition.
+            unsafe { libc::signal(self.signal, self.before) };
+        }
+    }
+}
+
+/// SIGPIPE as it is in any program but one in Rust, whose runtime ignores it.
+pub(crate) fn default_pipe() {
+    // SAFETY: SIG_DFL runs none of our code.
+    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+}
+
+/// Default action for every signal, none blocked.
+pub(crate) fn reset_all() -> Sys<()> {
+    default_all();
+    unblock_all()
+}
+
+/// Default action for every signal.
+pub(crate) fn default_all() {
+    /// The kernel's sigaction of every architecture, in zeros: SIG_DFL, no
+    /// flags, an empty mask of 64 bits.
+    const DEFAULT: [u64; 4] = [0; 4];
+    const MASK_BYTES: usize = 8;
+    for signal in 1..=64 {
+        // Raw, because the C library keeps two signals to itself, which a
+        // caller may have ignored all the same. Refused for KILL and STOP.
+        // SAFETY: the pointer is to a sigaction for the call's time.
+        unsafe {
+            libc::syscall(
+                libc::SYS_rt_sigaction,
+                signal,
+                DEFAULT.as_ptr(),
+                0,
+                MASK_BYTES,
+            );
+        }
+    }
+}
+
+/// No signal is blocked.
+pub(crate) fn unblock_all() -> Sys<()> {
+    let none = SigSet::empty();
+    sigprocmask(SigmaskHow::SIG_SETMASK, Some(&none), None)
+}
+
+/// Waits for a signal of `set`: its number, and whether the kernel sent it.
+pub(crate) fn take(set: &SigSet) -> Option<(libc::c_int, bool)> {
+    // SAFETY: siginfo_t is plain data that the call fills in.
+    let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
+    // SAFETY: both pointers are to live values for the time of the call.
+    let signal = unsafe { libc::sigwaitinfo(set.as_ref(), &raw mut info) };
+    (signal > 0).then_some((signal, info.si_code == libc::SI_KERNEL))
+}
