@@ -70,15 +70,16 @@ impl Profile {
     }
 
     /// The first steps, in their order: without no-new-privileges a filter
-    /// takes a capability, and so does the bound. A change of user belongs
+    /// takes a capability, and so does the bound, whose many calls are quicker
+    /// where there is no filter yet. A change of user belongs
     /// after them, for it ends capabilities, and before the last step, for it
     /// takes some.
     pub(crate) fn limits(self) -> impl Iterator<Item = Step> {
         let first = self.no_new_privileges.then_some(Step::NoNewPrivileges);
         first
             .into_iter()
-            .chain(self.filter.map(Step::Filter))
             .chain([Step::Bound(self.capabilities)])
+            .chain(self.filter.map(Step::Filter))
     }
 
     /// The last step.

@@ -9,8 +9,10 @@ use std::os::fd::OwnedFd;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::PathBuf;
 
+use nix::dir::Dir;
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, SealFlag, fcntl};
+use nix::fcntl::{FcntlArg, OFlag, SealFlag, fcntl, openat, readlinkat};
+use nix::sys::stat::Mode;
 
 use crate::error::{Error, Result};
 use crate::harden::Profile;
@@ -102,12 +104,17 @@ impl Record {
     pub(crate) fn of(pid: libc::pid_t) -> Sys<Option<Record>> {
         let errno =
             |error: std::io::Error| Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO));
-        for entry in fs::read_dir(format!("/proc/{pid}/fd")).map_err(errno)? {
-            let path = entry.map_err(errno)?.path();
-            if fs::read_link(&path).is_ok_and(|link| link.as_os_str() == LINK) {
-                let file = fs::File::open(&path).map_err(errno)?;
+        let flags = OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        let mut dir = Dir::open(format!("/proc/{pid}/fd").as_str(), flags, Mode::empty())?;
+        // Read to its end first: the kernel lists as many as fit at once.
+        let entries = dir.iter().collect::<Sys<Vec<_>>>()?;
+        for entry in entries {
+            let name = entry.file_name();
+            if readlinkat(&dir, name).is_ok_and(|link| link == LINK) {
+                let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC;
+                let file = fs::File::from(openat(&dir, name, flags, Mode::empty())?);
                 let sealed = fcntl(&file, FcntlArg::F_GET_SEALS)? & SEALS.bits() == SEALS.bits();
-                let mut bytes = Vec::new();
+                let mut bytes = Vec::with_capacity(4096);
                 file.take(MAX_SIZE).read_to_end(&mut bytes).map_err(errno)?;
                 match Record::decode(&bytes) {
                     Some(record) if sealed => return Ok(Some(record)),

@@ -13,9 +13,9 @@ const SIZE: usize = 16 * 1024;
 /// Below this much room no read is worth its call.
 const ROOM: usize = 4096;
 
-/// A queue of bytes of fixed size.
+/// A queue of bytes of fixed size, which takes up no memory before its first.
 pub(super) struct Buffer {
-    bytes: Box<[u8]>,
+    bytes: Vec<u8>,
     start: usize,
     end: usize,
 }
@@ -23,7 +23,7 @@ pub(super) struct Buffer {
 impl Buffer {
     pub(super) fn new() -> Buffer {
         Buffer {
-            bytes: vec![0; SIZE].into_boxed_slice(),
+            bytes: Vec::new(),
             start: 0,
             end: 0,
         }
@@ -48,6 +48,7 @@ impl Buffer {
         if !self.has_room() {
             return Err(Errno::EAGAIN);
         }
+        self.bytes.resize(SIZE, 0);
         if SIZE - self.end < ROOM {
             self.bytes.copy_within(self.start..self.end, 0);
             self.end -= self.start;
