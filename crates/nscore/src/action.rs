@@ -112,8 +112,8 @@ pub(crate) enum Action {
     EnterTime,
     /// Enter a cgroup namespace rooted at our cgroup.
     EnterCgroup,
-    /// All ids 0, no other groups.
-    BecomeRoot,
+    /// All ids 0, and no other groups where they are to go and may.
+    BecomeRoot { drop_groups: bool },
     /// A session keyring without the caller's keys.
     NewKeyring,
     /// Give the container a host name of its own.
@@ -229,7 +229,7 @@ impl fmt::Display for Action {
             Action::AwaitGo => write!(f, "wait for the maps and helpers"),
             Action::EnterTime => write!(f, "create time namespace"),
             Action::EnterCgroup => write!(f, "create cgroup namespace"),
-            Action::BecomeRoot => write!(f, "become root of the container"),
+            Action::BecomeRoot { .. } => write!(f, "become root of the container"),
             Action::NewKeyring => write!(f, "create session keyring"),
             Action::SetHostname(name) => write!(f, "set host name {}", name.to_string_lossy()),
             Action::PrivateMounts => write!(f, "separate mounts from the host's"),

@@ -1,12 +1,7 @@
 //! The child between clone and exec: performs the plan's actions in order. It
 //! allocates nothing and never panics, because it is a copy of a process whose
 //! locks it does not own; whatever fails goes back as numbers.
-#![allow(
-    clippy::large_enum_variant,
-    clippy::result_large_err,
-    reason = "boxing would allocate"
-)]
-
+use std::borrow::Cow;
 use std::ffi::{CStr, OsStr};
 use std::io::Write as _;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
@@ -19,9 +14,9 @@ use nix::sys::stat::{self, Mode};
 use nix::unistd;
 
 use crate::action::{Action, At, BindKind, Place};
-use crate::exec::{Failure, Program};
+use crate::exec::{Failure, HEADER, Program};
 use crate::init;
-use crate::message::{Go, Path, Report};
+use crate::message::{Go, Report};
 use crate::namespaces::NEWTIME;
 use crate::sealed;
 use crate::sys::clone::{self, Fork};
@@ -38,40 +33,50 @@ mod resolv;
 /// The name of processes of ours that are not the supervisor.
 pub(crate) const NAME: &CStr = c"nscore";
 
-/// Why the child stopped.
-enum Stop {
-    /// The supervisor is gone, so nobody is left to be told.
-    Orphaned,
-    /// This is the last word.
-    Say(Report),
-}
-
-impl From<Errno> for Failed {
-    fn from(errno: Errno) -> Failed {
+impl From<Errno> for Failed<'_> {
+    fn from(errno: Errno) -> Self {
         Failed::Errno(errno)
     }
 }
 
 /// Why one action failed.
-enum Failed {
+enum Failed<'a> {
+    /// The supervisor is gone, so nobody is left to be told.
     Orphaned,
     Errno(Errno),
     Helper(libc::c_int),
-    Exec(Failure),
+    Exec(Failure<'a>),
 }
 
 /// Paths of which the child has made something, and up to where.
 pub(crate) type Made<'a> = Vec<(&'a CStr, usize)>;
 
-/// Room for all that these actions can make: the child cannot get any.
-pub(crate) fn room_for(actions: &[Action]) -> Made<'_> {
-    let names = |action: &Action| match action {
-        Action::MakeDir(_) => 1,
-        Action::ShowResolver => 1,
-        Action::Mounts(step) => step.names(),
-        _ => 0,
-    };
-    Vec::with_capacity(actions.iter().map(names).sum())
+/// What the child writes to and cannot get for itself.
+pub(crate) struct Room<'a> {
+    made: Made<'a>,
+    login: Option<Box<Login>>,
+    header: Vec<u8>,
+}
+
+impl<'a> Room<'a> {
+    /// Enough for these actions.
+    pub(crate) fn for_actions(actions: &'a [Action]) -> Room<'a> {
+        let names = |action: &Action| match action {
+            Action::MakeDir(_) => 1,
+            Action::ShowResolver => 1,
+            Action::Mounts(step) => step.names(),
+            _ => 0,
+        };
+        let user = |action: &'a Action| match action {
+            Action::User(step) => Some(step),
+            _ => None,
+        };
+        Room {
+            made: Vec::with_capacity(actions.iter().map(names).sum()),
+            login: Login::room(actions.iter().filter_map(user)),
+            header: vec![0; HEADER],
+        }
+    }
 }
 
 /// What the child holds while it works.
@@ -89,7 +94,7 @@ struct Child<'a> {
     /// Master and slave of the console.
     console: Option<(OwnedFd, OwnedFd)>,
     /// The user that the program runs as, if not container root.
-    login: Option<Login>,
+    login: Option<Box<Login>>,
     /// What our copy of the host's resolv.conf is to hold, and the copy.
     resolver: Option<&'a [u8]>,
     copy: Option<OwnedFd>,
@@ -102,75 +107,75 @@ struct Child<'a> {
 }
 
 /// Runs to the exec or the end of the process. `socket` is the only descriptor
-/// of the supervisor's that the child uses, and `made` is [room_for] the actions.
+/// of the supervisor's that the child uses.
 pub(crate) fn run<'a>(
     actions: &'a [Action],
-    made: Made<'a>,
+    room: Room<'a>,
     resolver: Option<&'a [u8]>,
     socket: BorrowedFd<'a>,
 ) -> ! {
-    match perform(actions, made, resolver, socket) {
-        Stop::Orphaned => {}
-        // Without a supervisor there is nobody to tell.
-        Stop::Say(report) => {
-            let _ = report.send(socket, &[]);
-            sealed::await_end(socket);
-        }
-    }
-    process::exit(1)
-}
-
-fn perform<'a>(
-    actions: &'a [Action],
-    made: Made<'a>,
-    resolver: Option<&'a [u8]>,
-    socket: BorrowedFd<'a>,
-) -> Stop {
     process::rename(NAME);
+    // What the caller ignores is not for init. Done here, because each call costs
+    // more once there is a filter.
+    signal::default_all();
     let mut child = Child {
         socket,
         places: [const { None }; Place::COUNT],
-        made,
+        made: room.made,
         trees: [const { None }; MAX_FDS],
         opened: [const { None }; MAX_FDS],
         console: None,
-        login: None,
+        login: room.login,
         resolver,
         copy: None,
         sealed: None,
         drop_groups: false,
         umask: stat::umask(Mode::empty()),
     };
-    let fatal = |action, errno| Stop::Say(Report::Failed { action, errno });
+    let mut header = room.header;
     // From here on the end of the supervisor's thread ends us too; the guard
     // holds where this does not reach.
-    if let Err(errno) = process::die_with_parent() {
-        return fatal(0, errno);
-    }
-    for (i, action) in actions.iter().enumerate() {
-        let Err(failed) = child.step(action) else {
-            continue;
-        };
-        // Later than that the supervisor does it.
-        if !matches!(failed, Failed::Exec(_)) {
-            child.unmake();
-        }
-        return match failed {
-            Failed::Orphaned => Stop::Orphaned,
-            Failed::Errno(errno) => fatal(i, errno),
-            Failed::Helper(status) => Stop::Say(Report::Helper { status }),
-            Failed::Exec(failure) => Stop::Say(Report::Exec { action: i, failure }),
-        };
-    }
-    fatal(actions.len(), Errno::ENOEXEC)
+    let mut done = 0;
+    let failed = match process::die_with_parent() {
+        Ok(()) => loop {
+            let Some(action) = actions.get(done) else {
+                break Failed::Errno(Errno::ENOEXEC);
+            };
+            match child.step(action, &mut header) {
+                Ok(()) => done += 1,
+                Err(failed) => break failed,
+            }
+        },
+        Err(errno) => Failed::Errno(errno),
+    };
+    child.give_up(done, failed)
 }
 
 impl<'a> Child<'a> {
-    fn step(&mut self, action: &'a Action) -> Result<(), Failed> {
+    /// Takes back what was made and says why this step cannot be had.
+    #[cold]
+    #[inline(never)]
+    fn give_up(mut self, action: usize, failed: Failed) -> ! {
+        // Later than that the supervisor does it.
+        if !matches!(failed, Failed::Exec(_)) {
+            self.unmake();
+        }
+        let report = match failed {
+            Failed::Orphaned => process::exit(1),
+            Failed::Errno(errno) => Report::Failed { action, errno },
+            Failed::Helper(status) => Report::Helper { status },
+            Failed::Exec(failure) => Report::Exec { action, failure },
+        };
+        // Without a supervisor there is nobody to tell.
+        let _ = report.send(self.socket, &[]);
+        sealed::await_end(self.socket);
+        process::exit(1)
+    }
+
+    fn step<'r>(&mut self, action: &'a Action, room: &'r mut [u8]) -> Result<(), Failed<'r>> {
         match action {
             Action::AwaitGo => match Go::receive(self.socket) {
-                Ok((go, trees)) => {
-                    self.drop_groups = go.drop_groups;
+                Ok(trees) => {
                     // A mounter has had them, and leaves some to init.
                     for (slot, tree) in self.trees.iter_mut().zip(trees) {
                         *slot = tree.or(slot.take());
@@ -180,8 +185,9 @@ impl<'a> Child<'a> {
             },
             Action::EnterTime => enter_time()?,
             Action::EnterCgroup => nix::sched::unshare(CloneFlags::CLONE_NEWCGROUP)?,
-            Action::BecomeRoot => {
-                ids::become_root(self.drop_groups)?;
+            Action::BecomeRoot { drop_groups } => {
+                self.drop_groups = *drop_groups && ids::drop_groups_if_allowed()?;
+                ids::become_root(false)?;
                 // The change of ids has cleared it.
                 process::die_with_parent()?;
             }
@@ -241,7 +247,7 @@ impl<'a> Child<'a> {
             Action::MakeConsole(look) => self.make_console(look)?,
             Action::ShowResolver => self.show_resolver()?,
             Action::LoopbackUp => process::loopback_up()?,
-            Action::RunInside(program) => self.run_inside(program)?,
+            Action::RunInside(program) => self.run_inside(program, room)?,
             Action::Pivot { covered } => {
                 unistd::fchdir(self.place(Place::Root)?)?;
                 if *covered {
@@ -253,7 +259,7 @@ impl<'a> Child<'a> {
             Action::TakeConsole(streams) => take_console(*streams)?,
             Action::User(step) => {
                 let terminal = self.console.as_ref().map(|(_, slave)| slave.as_fd());
-                step.perform(&mut self.login, self.drop_groups, terminal)?;
+                step.perform(self.login.as_deref_mut(), self.drop_groups, terminal)?;
             }
             Action::Harden(step) => step.perform()?,
             Action::Seal(image) => {
@@ -263,18 +269,18 @@ impl<'a> Child<'a> {
             Action::ExecInit(program) => {
                 self.prepare_exec()?;
                 descriptors::make_stream(self.socket, init::SOCKET)?;
-                let login = self.login.as_ref();
+                let login = self.login.as_deref();
                 return Err(Failed::Exec(match &self.sealed {
                     Some(image) => program.exec_image(image.as_fd(), login),
-                    None => program.exec_as_user(login),
+                    None => program.exec_as_user(login, room),
                 }));
             }
             Action::Exec(program) => {
                 self.prepare_exec()?;
-                let login = self.login.as_ref();
+                let login = self.login.as_deref();
                 return Err(Failed::Exec(match &self.sealed {
-                    Some(shim) => sealed::exec(program, login, shim.as_fd(), self.socket),
-                    None => program.exec_as_user(login),
+                    Some(shim) => sealed::exec(program, login, shim.as_fd(), self.socket, room),
+                    None => program.exec_as_user(login, room),
                 }));
             }
         }
@@ -326,7 +332,7 @@ impl<'a> Child<'a> {
     /// Forks the helper into our namespaces, with the new root as its working
     /// directory, and waits.
     #[allow(unsafe_code)]
-    fn run_inside(&self, program: &Program) -> Result<(), Failed> {
+    fn run_inside(&self, program: &Program, room: &mut [u8]) -> Result<(), Failed<'static>> {
         unistd::fchdir(self.place(Place::Root)?)?;
         // SAFETY: this process has one thread, and its child allocates nothing.
         match unsafe { clone::fork(CloneFlags::empty(), libc::SIGCHLD) }? {
@@ -334,7 +340,7 @@ impl<'a> Child<'a> {
                 process::rename(NAME);
                 stat::umask(self.umask);
                 let failure = match signal::reset_all() {
-                    Ok(()) => program.exec(),
+                    Ok(()) => program.exec(room),
                     Err(errno) => Failure::new(errno, 0),
                 };
                 // 127 is what a shell says of itself when it is missing.
@@ -353,15 +359,12 @@ impl<'a> Child<'a> {
 
     /// Tells the supervisor what was made, hands it console and copy, and waits
     /// until it is ready.
-    fn prepare_exec(&self) -> Result<(), Failed> {
+    fn prepare_exec(&self) -> Result<(), Failed<'static>> {
         stat::umask(self.umask);
         for (path, end) in &self.made {
-            // One that is too long to be told stays.
-            if let Ok(path) = Path::new(&path.to_bytes()[..*end]) {
-                Report::Made(path)
-                    .send(self.socket, &[])
-                    .map_err(|_| Failed::Orphaned)?;
-            }
+            Report::Made(Cow::Borrowed(&path.to_bytes()[..*end]))
+                .send(self.socket, &[])
+                .map_err(|_| Failed::Orphaned)?;
         }
         let console = self.console.as_ref().map(|(master, slave)| [master, slave]);
         let mut fds = [self.socket; 3];
@@ -374,7 +377,7 @@ impl<'a> Child<'a> {
         if sent.is_err() || Go::receive(self.socket).is_err() {
             return Err(Failed::Orphaned);
         }
-        Ok(signal::reset_all()?)
+        Ok(signal::unblock_all()?)
     }
 }
 

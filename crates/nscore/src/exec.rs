@@ -1,6 +1,7 @@
 //! Programs to exec: arguments and environment prepared before the clone,
 //! candidates from a PATH, and why an exec failed.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::ffi::{CStr, CString, OsStr, OsString};
 use std::fmt;
@@ -41,20 +42,19 @@ pub(crate) struct Program {
     environment: Environment,
 }
 
-/// Why an exec failed: enough for the parent to say so, and of fixed size.
+/// Why an exec failed: enough for the parent to say so.
 #[derive(Debug, Clone)]
-pub(crate) struct Failure {
+pub(crate) struct Failure<'a> {
     pub(crate) errno: Errno,
     /// Which candidate.
     pub(crate) candidate: usize,
     /// The file's type and mode, 0 when there is no file.
     pub(crate) mode: u32,
-    /// How its contents begin.
-    pub(crate) header: [u8; HEADER],
-    pub(crate) header_len: usize,
+    /// How its contents begin, where that matters.
+    pub(crate) header: Cow<'a, [u8]>,
 }
 
-/// Enough for the program headers of a file and the name of its loader.
+/// Enough room for the program headers of a file and the name of its loader.
 pub(crate) const HEADER: usize = 2048;
 
 impl Program {
@@ -138,25 +138,30 @@ impl Program {
         Program::new(&command, &environment, OsStr::new(""))
     }
 
-    /// Becomes the program. Returns only to say why not, and does not allocate.
-    pub(crate) fn exec(&self) -> Failure {
-        self.exec_as_user(None)
+    /// Becomes the program. Returns only to say why not, and does not allocate:
+    /// there is `room` for [`HEADER`] bytes of the file.
+    pub(crate) fn exec<'a>(&self, room: &'a mut [u8]) -> Failure<'a> {
+        self.exec_as_user(None, room)
     }
 
     /// The same with the environment of this user.
-    pub(crate) fn exec_as_user(&self, login: Option<&Login>) -> Failure {
+    pub(crate) fn exec_as_user<'a>(
+        &self,
+        login: Option<&Login>,
+        room: &'a mut [u8],
+    ) -> Failure<'a> {
         self.environment.say_who(login);
         let mut first = None;
         for (i, candidate) in self.candidates.iter().enumerate() {
             let errno = self.exec_as(candidate, &self.arguments.pointers);
-            let failure = Failure::new(errno, i).inspect(candidate);
+            let failure = Failure::new(errno, i).look_at(candidate);
             match errno {
                 // As execvp(3): what is not there, or in a directory that we
                 // may not search, may be further on. What is there and
                 // forbidden is remembered.
                 Errno::ENOENT | Errno::ENOTDIR | Errno::EACCES => {
                     if failure.mode != 0 && errno == Errno::ENOENT {
-                        return failure;
+                        return failure.look_into(candidate, room);
                     }
                     if failure.mode != 0 || self.candidates.len() == 1 {
                         first.get_or_insert(failure);
@@ -164,6 +169,7 @@ impl Program {
                 }
                 // As execvp(3), a text without "#!" is a script of the shell's.
                 Errno::ENOEXEC => {
+                    let failure = failure.look_into(candidate, room);
                     if failure.is_text() {
                         self.exec_as(SHELL_C, &self.scripts[i]);
                     }
@@ -191,7 +197,7 @@ impl Program {
             _ => self.name(),
         };
         let what = format!("run {shown}");
-        let header = &failure.header[..failure.header_len];
+        let header = &*failure.header;
         let directory = SFlag::from_bits_truncate(failure.mode) & SFlag::S_IFMT == SFlag::S_IFDIR;
         match failure.errno {
             Errno::ENOENT if failure.mode == 0 && !shown.contains('/') => {
@@ -228,33 +234,34 @@ impl Program {
     }
 }
 
-impl Failure {
-    pub(crate) fn new(errno: Errno, candidate: usize) -> Failure {
+impl<'a> Failure<'a> {
+    pub(crate) fn new(errno: Errno, candidate: usize) -> Failure<'static> {
         Failure {
             errno,
             candidate,
             mode: 0,
-            header: [0; HEADER],
-            header_len: 0,
+            header: Cow::Borrowed(&[]),
         }
     }
 
     /// Whether the file is text, and so a script of the shell's if of nothing.
     fn is_text(&self) -> bool {
-        let header = &self.header[..self.header_len];
-        !header.is_empty() && !header.contains(&0)
+        !self.header.is_empty() && !self.header.contains(&0)
     }
 
     /// Looks at the file that could not be run.
-    fn inspect(mut self, path: &CStr) -> Failure {
-        let Ok(status) = stat::stat(path) else {
-            return self;
-        };
-        self.mode = status.st_mode;
+    fn look_at(mut self, path: &CStr) -> Failure<'a> {
+        self.mode = stat::stat(path).map_or(0, |status| status.st_mode);
+        self
+    }
+
+    /// Looks at how its contents begin.
+    fn look_into(mut self, path: &CStr, room: &'a mut [u8]) -> Failure<'a> {
         // O_NONBLOCK: the file may be a pipe that nobody writes to.
         let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
         if let Ok(file) = nix::fcntl::open(path, flags, Mode::empty()) {
-            self.header_len = nix::unistd::read(&file, &mut self.header).unwrap_or(0);
+            let len = nix::unistd::read(&file, &mut *room).unwrap_or(0);
+            self.header = Cow::Borrowed(&room[..len]);
         }
         self
     }

@@ -81,7 +81,7 @@ impl Guard {
         let companion = companion.unwrap_or(init);
         let fds = [Some(init), Some(companion), users];
         let fds: Vec<BorrowedFd> = fds.into_iter().flatten().collect();
-        socket::send(life.as_fd(), &[0], &fds).map_err(failed)
+        socket::send(life.as_fd(), [&[0], &[]], &fds).map_err(failed)
     }
 
     /// Lets it do its work, and says whether it has: somebody may have killed it.

@@ -72,18 +72,20 @@ impl Terminals {
 /// The caller's terminal passes keys through and leaves the rest to the one
 /// inside, where it is for the container alone. Where others write to it as
 /// well (a pipe's reader, say), it goes on processing what is written.
-fn look([stdin, stdout, _]: [bool; 3]) -> Look {
+fn look(terminals: [bool; 3]) -> Look {
     let streams = descriptors::streams();
     let keyboard = streams[0];
     // In the background its settings are somebody else's at this moment.
-    let ours = stdin && tty::in_foreground(keyboard);
+    let ours = terminals[0] && tty::in_foreground(keyboard);
     Look {
         settings: ours.then(|| Termios::of(keyboard).ok()).flatten(),
         size: streams
             .into_iter()
-            .find_map(|stream| tty::window_size(stream).ok()),
-        echo: stdin,
-        process_output: stdin && stdout,
+            .zip(terminals)
+            .filter(|(_, terminal)| *terminal)
+            .find_map(|(stream, _)| tty::window_size(stream).ok()),
+        echo: terminals[0],
+        process_output: terminals[0] && terminals[1],
     }
 }
 

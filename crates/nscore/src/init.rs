@@ -90,8 +90,9 @@ fn become_command(program: &Program, socket: &OwnedFd, console: bool) -> ! {
         }
         signal::reset_all()
     };
+    let mut room = [0; exec::HEADER];
     let failure = match prepared() {
-        Ok(()) => program.exec(),
+        Ok(()) => program.exec(&mut room),
         Err(errno) => exec::Failure::new(errno, 0),
     };
     let missing = failure.errno == Errno::ENOENT;

@@ -13,12 +13,11 @@ use crate::cgroup;
 use crate::console::Console;
 use crate::environ::{self, Assignment, Variables};
 use crate::error::{Error, Result};
-use crate::exec::{self, Program};
+use crate::exec::{self, HEADER, Program};
 use crate::harden::{self, Profile};
 use crate::hint::Op;
 use crate::host::Terminals;
-use crate::idmap::IdMap;
-use crate::launch::setgroups_allowed;
+use crate::idmap::{IdMap, setgroups_allowed};
 use crate::message::{Fds, Report};
 use crate::net::Attached;
 use crate::plan;
@@ -32,7 +31,7 @@ use crate::sys::descriptors;
 use crate::sys::shim::Image;
 use crate::sys::tty::Look;
 use crate::target::{Found, Target};
-use crate::user::{self, UserSpec};
+use crate::user::{self, Login, UserSpec};
 
 mod inside;
 
@@ -64,7 +63,7 @@ struct Entry {
     found: Found,
     program: Program,
     drop_groups: bool,
-    /// Drop ours before we enter.
+    /// Drop ours before we enter. A user may once inside, if anybody may there.
     drop_own_groups: bool,
     /// The streams that become a terminal inside.
     terminals: [bool; 3],
@@ -75,6 +74,9 @@ struct Entry {
     exposed: bool,
     /// What the command gives up, who it becomes, and where.
     changes: Vec<Change>,
+    /// Room for that user, and for a file that could not be run.
+    login: Option<Box<Login>>,
+    header: Vec<u8>,
 }
 
 /// A step that makes the command no more than a process of the container's own,
@@ -115,7 +117,9 @@ fn exposed(init: libc::pid_t) -> Result<bool> {
         IdMap::from_kernel_text(&text)
             .ok_or_else(|| Error::new("enter the container", "it maps no id"))
     };
-    Ok(sealed::due(Image::Shim, &map("uid_map")?, &map("gid_map")?)?.is_some())
+    let has_user = |id| Ok(map("uid_map")?.has_outside(id));
+    let has_group = |id| Ok(map("gid_map")?.has_outside(id));
+    Ok(sealed::due(Image::Shim, has_user, has_group)?.is_some())
 }
 
 impl Join {
@@ -155,11 +159,13 @@ impl Join {
         Entry {
             drop_groups: setgroups_allowed(found.init)?,
             program,
-            drop_own_groups: may_drop_groups()?,
+            drop_own_groups: nix::unistd::geteuid().is_root(),
             terminals: terminals.streams.map(|terminal| fresh && terminal),
             look: fresh.then_some(terminals.look),
             share_terminal: !self.console,
             exposed: exposed(found.init)?,
+            login: Login::room(user.iter()),
+            header: vec![0; HEADER],
             changes: Change::all(found.terms.profile, user),
             found,
         }
@@ -208,12 +214,6 @@ fn path(environment: &Variables) -> OsString {
     path
 }
 
-/// Whether we may drop our supplementary groups as we are. A user may once
-/// inside, if anybody may there.
-fn may_drop_groups() -> Result<bool> {
-    Ok(nix::unistd::geteuid().is_root() && setgroups_allowed(nix::unistd::getpid().as_raw())?)
-}
-
 /// Runs a command in the container of our own child `init`, without a terminal,
 /// in init's kind of environment and with no more rights.
 pub(crate) fn run_inside(init: &Process, terms: Terms, command: &[OsString]) -> Result<u8> {
@@ -222,22 +222,24 @@ pub(crate) fn run_inside(init: &Process, terms: Terms, command: &[OsString]) -> 
         drop_groups: setgroups_allowed(init.pid())?,
         found: Found::of_child(init, terms)?,
         program: Program::new(command, &environment, exec::path(&environment))?,
-        drop_own_groups: may_drop_groups()?,
+        drop_own_groups: nix::unistd::geteuid().is_root(),
         terminals: [false; 3],
         look: None,
         share_terminal: false,
         exposed: exposed(init.pid())?,
         changes: Change::all(terms.profile, Vec::new()),
+        login: None,
+        header: vec![0; HEADER],
     };
     entry.run().map(Outcome::status)
 }
 
 impl Entry {
-    fn run(self) -> Result<Outcome> {
+    fn run(mut self) -> Result<Outcome> {
         let signals = Signals::block()?;
         descriptors::close_at_exec()
             .map_err(|errno| Error::errno("mark inherited descriptors close-on-exec", errno))?;
-        let joiner = inside::start(&self)?;
+        let joiner = inside::start(&mut self)?;
         let (command, fds) = self.await_command(&joiner.socket, &signals)?;
         let console = match fds {
             [Some(master), Some(slave), _] => Some(Console::new(master, slave, self.terminals)?),
@@ -274,7 +276,7 @@ impl Entry {
     }
 
     /// The next report; one of a failure is an error.
-    fn next(&self, socket: &OwnedFd, signals: &Signals) -> Result<Option<(Report, Fds)>> {
+    fn next(&self, socket: &OwnedFd, signals: &Signals) -> Result<Option<(Report<'static>, Fds)>> {
         signals.wait_for(socket.as_fd(), "enter the container")?;
         let received =
             Report::receive(socket).map_err(|errno| self.failed(Step::Prepare as usize, errno))?;

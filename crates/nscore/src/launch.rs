@@ -12,7 +12,7 @@ use nix::sys::stat::Mode;
 use nix::unistd;
 
 use crate::cgroup::Leaf;
-use crate::child;
+use crate::child::{self, Room};
 use crate::console::Console;
 use crate::error::{Error, Result, quoted};
 use crate::guard::Guard;
@@ -117,8 +117,7 @@ fn start(
         None => tree::clone_all(&plan.trees, init.pid())?,
         Some(_) => Vec::new(),
     };
-    let go = go(plan, &init)?;
-    say(go, &socket, trees)?;
+    say_go(&socket, trees)?;
     // While the child works. Once it is somebody else's program, the guard
     // alone holds it to our life.
     let guard = match leaf {
@@ -129,7 +128,7 @@ fn start(
     // Whatever init does happens after its container can be found.
     let record = Record::publish(plan, init.pid())?;
     network.await_ready(&plan.network, signals)?;
-    say(go, &socket, Vec::new())?;
+    say_go(&socket, Vec::new())?;
     let (fds, made) = await_set_up(plan, &init, &socket, signals)?;
     let (console, copy) = match (plan.console, fds) {
         (Some(streams), [Some(master), Some(slave), copy]) => {
@@ -151,7 +150,7 @@ fn start(
 /// then.
 fn make_init(plan: &Plan, first: &Process, socket: &OwnedFd, signals: &Signals) -> Result<Process> {
     let trees = tree::clone_all(&plan.trees, first.pid())?;
-    say(go(plan, first)?, socket, trees)?;
+    say_go(socket, trees)?;
     match await_report(first, socket, signals)? {
         Received {
             report: Report::Started { pid },
@@ -161,16 +160,10 @@ fn make_init(plan: &Plan, first: &Process, socket: &OwnedFd, signals: &Signals) 
     }
 }
 
-/// What `child` is told first, and once more when init may run.
-fn go(plan: &Plan, child: &Process) -> Result<Go> {
-    Ok(Go {
-        drop_groups: !plan.keep_groups && setgroups_allowed(child.pid())?,
-    })
-}
-
-fn say(go: Go, socket: &OwnedFd, trees: Vec<OwnedFd>) -> Result<()> {
+/// What the child is told first, and once more when init may run.
+fn say_go(socket: &OwnedFd, trees: Vec<OwnedFd>) -> Result<()> {
     let trees: Vec<_> = trees.iter().map(OwnedFd::as_fd).collect();
-    match go.send(socket.as_fd(), &trees) {
+    match Go::send(socket.as_fd(), &trees) {
         // A child that has ended has said why, and is listened to next.
         Ok(()) | Err(Errno::EPIPE | Errno::ECONNRESET) => Ok(()),
         Err(errno) => Err(Error::errno("start init", errno)),
@@ -199,7 +192,7 @@ fn clone_first(
     let (ours, theirs) = socket::pair().map_err(|errno| failed("create a socket pair", errno))?;
     let back = open(".", OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty());
     enter(&plan.root)?;
-    let room = child::room_for(&plan.actions);
+    let room = Room::for_actions(&plan.actions);
     let namespaces = plan.mounter.unwrap_or(plan.namespaces);
     // SAFETY: the child allocates nothing: it runs child::run alone.
     let fork = unsafe { clone::fork_into(leaf.map(Leaf::fd), namespaces, libc::SIGCHLD) };
@@ -225,15 +218,6 @@ fn enter(root: &Path) -> Result<()> {
         .map_err(|errno| Error::errno(format!("enter root file system {}", quoted(root)), errno))
 }
 
-/// Whether the maps left setgroups(2) to the container, user_namespaces(7).
-pub(crate) fn setgroups_allowed(pid: libc::pid_t) -> Result<bool> {
-    let path = format!("/proc/{pid}/setgroups");
-    match crate::procfs::read(&path) {
-        Ok(word) => Ok(word.trim() == "allow"),
-        Err(error) => Err(Error::io(format!("read {path}"), &error)),
-    }
-}
-
 /// Waits until the child is ready to become init; what it says then carries the
 /// console, and before that it names what it has added to the root.
 fn await_set_up(
@@ -247,7 +231,7 @@ fn await_set_up(
         let Received { report, fds } = await_report(init, socket, signals)?;
         match report {
             Report::Running => return Ok((fds, made)),
-            Report::Made(path) => made.extend(CString::new(path.bytes())),
+            Report::Made(path) => made.extend(CString::new(path)),
             report => return Err(explain(plan, report)),
         }
     }

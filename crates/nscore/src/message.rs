@@ -1,8 +1,8 @@
 //! The conversation of supervisor and child over their socket pair: a go, a
-//! report, another go, then end of file when the child execs. Fixed sizes, no
-//! allocation.
-#![allow(clippy::large_enum_variant, reason = "boxing would allocate")]
+//! report, another go, then end of file when the child execs. What the child
+//! sends it neither allocates nor copies.
 
+use std::borrow::Cow;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
@@ -13,24 +13,20 @@ use crate::sys::{Sys, shim};
 
 /// The supervisor's word: first that maps and helpers are done, then that
 /// guard and record are, so that init may run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Go {
-    /// setgroups(2) is allowed in the new user namespace.
-    pub(crate) drop_groups: bool,
-}
+pub(crate) struct Go;
 
 /// What the child has to say. Each is its last word but for `Made`, and for
 /// `Running` and `Trying`, which end of file follows when the exec succeeds.
-pub(crate) enum Report {
+pub(crate) enum Report<'a> {
     /// Set-up is done, exec comes next, after one more go from a supervisor.
     Running,
     /// A step failed.
     Failed { action: usize, errno: Errno },
     /// Something that was added to the root file system, for the supervisor to
     /// remove if the exec fails.
-    Made(Path),
+    Made(Cow<'a, [u8]>),
     /// The shim is about to run this; the error number says nothing yet.
-    Trying(Failure),
+    Trying(Failure<'a>),
     /// It could not.
     Refused { errno: Errno },
     /// Another process has been made, which is to be the command in a container,
@@ -39,33 +35,12 @@ pub(crate) enum Report {
     /// The inside helper ended with this wait status, which is not 0.
     Helper { status: libc::c_int },
     /// A program could not be run by this step.
-    Exec { action: usize, failure: Failure },
-}
-
-/// A path of the root file system, as far as it fits.
-pub(crate) struct Path {
-    bytes: [u8; HEADER],
-    len: usize,
-}
-
-impl Path {
-    /// ENAMETOOLONG when it does not fit.
-    pub(crate) fn new(path: &[u8]) -> Sys<Path> {
-        let mut bytes = [0; HEADER];
-        let room = bytes.get_mut(..path.len()).ok_or(Errno::ENAMETOOLONG)?;
-        room.copy_from_slice(path);
-        let len = path.len();
-        Ok(Path { bytes, len })
-    }
-
-    pub(crate) fn bytes(&self) -> &[u8] {
-        &self.bytes[..self.len]
-    }
+    Exec { action: usize, failure: Failure<'a> },
 }
 
 /// A report as received.
 pub(crate) struct Received {
-    pub(crate) report: Report,
+    pub(crate) report: Report<'static>,
     /// With `Running` the console's master and slave, where there is a console,
     /// then the copy of resolv.conf; with `Started` a pidfd.
     pub(crate) fds: Fds,
@@ -83,46 +58,39 @@ const MADE: u32 = 6;
 const TRYING: u32 = 7;
 const REFUSED: u32 = shim::REFUSED;
 
-/// Five numbers, then the beginning of a file.
+/// Five numbers, then a path or the beginning of a file, the shorter of the two.
 const NUMBERS: usize = 5;
-const SIZE: usize = NUMBERS * 4 + HEADER;
+const SIZE: usize = NUMBERS * 4 + libc::PATH_MAX as usize;
+const _: () = assert!(HEADER <= libc::PATH_MAX as usize);
 
 impl Go {
-    pub(crate) fn send(self, socket: BorrowedFd, trees: &[BorrowedFd]) -> Sys<()> {
-        socket::send(socket, &[u8::from(self.drop_groups)], trees)
+    pub(crate) fn send(socket: BorrowedFd, trees: &[BorrowedFd]) -> Sys<()> {
+        socket::send(socket, [&[0], &[]], trees)
     }
 
     /// Waits for the go, and for the trees that come with it; EPIPE when the
     /// supervisor is gone.
-    pub(crate) fn receive(socket: BorrowedFd) -> Sys<(Go, [Option<OwnedFd>; MAX_FDS])> {
+    pub(crate) fn receive(socket: BorrowedFd) -> Sys<[Option<OwnedFd>; MAX_FDS]> {
         let mut byte = [0];
         let received = socket::receive(socket, &mut byte)?;
         if received.len == 0 {
             return Err(Errno::EPIPE);
         }
-        let go = Go {
-            drop_groups: byte[0] != 0,
-        };
-        Ok((go, received.fds))
+        Ok(received.fds)
     }
 }
 
-impl Report {
+impl Report<'_> {
     pub(crate) fn send(&self, socket: BorrowedFd, fds: &[BorrowedFd]) -> Sys<()> {
         let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-        let mut bytes = [0; SIZE];
-        let mut len = NUMBERS * 4;
-        let mut follow = |from: &[u8; HEADER], count: usize| {
-            bytes[NUMBERS * 4..].copy_from_slice(from);
-            len += count.min(HEADER);
-        };
+        let mut follows: &[u8] = &[];
         let numbers = match self {
             Report::Running => [RUNNING, 0, 0, 0, 0],
             Report::Failed { action, errno } => [FAILED, number(*action), *errno as u32, 0, 0],
             Report::Started { pid } => [STARTED, pid.cast_unsigned(), 0, 0, 0],
             Report::Helper { status } => [HELPER, status.cast_unsigned(), 0, 0, 0],
             Report::Exec { action, failure } => {
-                follow(&failure.header, failure.header_len);
+                follows = &failure.header;
                 let candidate = number(failure.candidate);
                 [
                     EXEC,
@@ -133,24 +101,25 @@ impl Report {
                 ]
             }
             Report::Trying(failure) => {
-                follow(&failure.header, failure.header_len);
+                follows = &failure.header;
                 [TRYING, 0, 0, number(failure.candidate), failure.mode]
             }
             Report::Made(path) => {
-                follow(&path.bytes, path.len);
+                follows = path;
                 [MADE, 0, 0, 0, 0]
             }
             Report::Refused { errno } => [REFUSED, *errno as u32, 0, 0, 0],
         };
+        let mut bytes = [0; NUMBERS * 4];
         for (to, from) in bytes.chunks_exact_mut(4).zip(numbers) {
             to.copy_from_slice(&from.to_ne_bytes());
         }
-        socket::send(socket, &bytes[..len], fds)
+        socket::send(socket, [&bytes, follows], fds)
     }
 
     /// Receives a report; None at end of file.
     pub(crate) fn receive(socket: &OwnedFd) -> Sys<Option<Received>> {
-        let mut bytes = [0; SIZE];
+        let mut bytes = vec![0; SIZE];
         let received = match socket::receive(socket.as_fd(), &mut bytes) {
             // It ended with a word of ours unread; what it said still waits.
             Err(Errno::ECONNRESET) => socket::receive(socket.as_fd(), &mut bytes)?,
@@ -165,13 +134,13 @@ impl Report {
         }
         let [kind, one, two, three, four] = numbers;
         let errno = Errno::from_raw(two.cast_signed());
-        let follows = received.len.saturating_sub(NUMBERS * 4);
-        let failure = || {
-            let mut failure = Failure::new(errno, three as usize);
-            failure.mode = four;
-            failure.header.copy_from_slice(&bytes[NUMBERS * 4..]);
-            failure.header_len = follows;
-            failure
+        bytes.truncate(received.len);
+        let follows = bytes.drain(..).skip(NUMBERS * 4).collect::<Vec<u8>>();
+        let failure = |header| Failure {
+            errno,
+            candidate: three as usize,
+            mode: four,
+            header: Cow::Owned(header),
         };
         let report = match kind {
             RUNNING => Report::Running,
@@ -187,10 +156,10 @@ impl Report {
             },
             EXEC => Report::Exec {
                 action: one as usize,
-                failure: failure(),
+                failure: failure(follows),
             },
-            TRYING => Report::Trying(failure()),
-            MADE => Report::Made(Path::new(&bytes[NUMBERS * 4..][..follows])?),
+            TRYING => Report::Trying(failure(follows)),
+            MADE => Report::Made(Cow::Owned(follows)),
             REFUSED => Report::Refused {
                 errno: Errno::from_raw(one.cast_signed()),
             },
@@ -211,10 +180,11 @@ mod tests {
     #[test]
     fn reports_arrive_as_sent() {
         let (ours, theirs) = socket::pair().unwrap();
-        let mut failure = Failure::new(Errno::ENOEXEC, 3);
-        failure.mode = 0o100_755;
-        failure.header[..2].copy_from_slice(b"#!");
-        failure.header_len = 2;
+        let failure = Failure {
+            mode: 0o100_755,
+            header: Cow::Borrowed(b"#!"),
+            ..Failure::new(Errno::ENOEXEC, 3)
+        };
         Report::Exec {
             action: 40,
             failure,
@@ -233,10 +203,7 @@ mod tests {
             (action, failure.candidate, failure.errno),
             (40, 3, Errno::ENOEXEC)
         );
-        assert_eq!(
-            (failure.mode, &failure.header[..failure.header_len]),
-            (0o100_755, &b"#!"[..])
-        );
+        assert_eq!((failure.mode, &*failure.header), (0o100_755, &b"#!"[..]));
         let running = Report::receive(&ours).unwrap().unwrap();
         assert!(
             matches!(running.report, Report::Running)

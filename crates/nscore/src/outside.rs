@@ -12,7 +12,7 @@ use nix::unistd;
 
 use crate::child::NAME;
 use crate::error::{Error, Result};
-use crate::exec::Program;
+use crate::exec::{HEADER, Program};
 use crate::hint::Op;
 use crate::process::Process;
 use crate::signals::Signals;
@@ -80,7 +80,7 @@ fn joiner(
             let ready =
                 process::die_with_parent().is_ok() && unistd::read(go.as_fd(), &mut byte) == Ok(1);
             if ready && signal::reset_all().is_ok() {
-                command.exec();
+                command.exec(&mut [0; HEADER]);
             }
             process::exit(127)
         }

@@ -56,8 +56,6 @@ pub struct Plan {
     /// Those of the first child, which makes mounts that are to be locked to
     /// init, and then init; None when it becomes init itself.
     pub(crate) mounter: Option<CloneFlags>,
-    /// The caller's groups are what opens a device.
-    pub(crate) keep_groups: bool,
     /// A cgroup of its own, if one is due.
     pub(crate) leaf: Option<LeafPlan>,
     pub(crate) actions: Vec<Action>,
@@ -136,7 +134,6 @@ impl Plan {
             mounter: nested.is_some().then_some(mounter),
             actions: actions(spec, host, &maps, &mut shown, &mut mounts, nested, around)?,
             leaf,
-            keep_groups: mounts::need_groups(&spec.devices, &maps),
             store: shown.store,
             trees: shown.trees,
             root,
@@ -231,12 +228,15 @@ fn actions(
     around: Surroundings,
 ) -> Result<Vec<Action>> {
     let console = around.console;
+    let become_root = || Action::BecomeRoot {
+        drop_groups: maps.leave_setgroups() && !mounts::need_groups(&spec.devices, maps),
+    };
     let mut actions = vec![Action::PrivateMounts];
     actions.append(&mut mounts.open);
     actions.append(&mut root.before);
     root.actions.append(&mut mounts.root);
     if let Some(nested) = nested {
-        actions.extend([Action::AwaitGo, Action::BecomeRoot]);
+        actions.extend([Action::AwaitGo, become_root()]);
         actions.append(&mut root.actions);
         let known = c_string(spec.root.as_os_str())?;
         actions.extend([Action::CloneInit(nested), Action::AttachRoot(known)]);
@@ -245,7 +245,7 @@ fn actions(
         Action::EnterTime,
         Action::AwaitGo,
         Action::EnterCgroup,
-        Action::BecomeRoot,
+        become_root(),
         Action::NewKeyring,
     ]);
     actions.extend(hostname(spec)?.map(Action::SetHostname));
@@ -294,7 +294,11 @@ fn actions(
     } else {
         Image::Shim
     };
-    let sealed = sealed::due(image, &maps.user.map, &maps.group.map)?;
+    let sealed = sealed::due(
+        image,
+        |id| Ok(maps.user.map.has_outside(id)),
+        |id| Ok(maps.group.map.has_outside(id)),
+    )?;
     actions.extend(sealed.map(Action::Seal));
     let covered = root.over_host.is_some();
     actions.push(Action::Pivot { covered });

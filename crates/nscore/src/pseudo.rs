@@ -8,11 +8,10 @@ use nix::unistd;
 
 use crate::caller::Caller;
 use crate::error::{Error, Result};
-use crate::exec::{self, Program};
+use crate::exec::{self, HEADER, Program};
 use crate::hint::Op;
 use crate::idmap::Maps;
 use crate::idmap::{MapSpec, MapWriter};
-use crate::launch::setgroups_allowed;
 use crate::plan;
 use crate::process::Process;
 use crate::sys::{clone, ids, mount, process, signal};
@@ -60,8 +59,12 @@ impl Pseudo {
             maps.write(holder.pid())?;
             process::join(holder.pidfd(), CloneFlags::CLONE_NEWUSER).map_err(failed)?;
         }
-        let drop_groups = setgroups_allowed(pid)?;
-        ids::become_root(drop_groups)
+        let drop_groups = match maps.leave_setgroups() {
+            true => ids::drop_groups_if_allowed().map(drop),
+            false => Ok(()),
+        };
+        drop_groups
+            .and_then(|()| ids::become_root(false))
             .map_err(|errno| Error::errno("become root of the user namespace", errno))?;
         if self.mount {
             unshare(CloneFlags::CLONE_NEWNS).map_err(failed)?;
@@ -69,6 +72,6 @@ impl Pseudo {
                 .map_err(|errno| Error::errno("separate mounts from the host's", errno))?;
         }
         children.restore();
-        Err(program.explain(&program.exec()))
+        Err(program.explain(&program.exec(&mut [0; HEADER])))
     }
 }

@@ -16,24 +16,31 @@ use nix::mount::MsFlags;
 
 use crate::error::{Error, Result};
 use crate::exec::{Failure, Program};
-use crate::idmap::IdMap;
 use crate::message::{Go, Report};
 use crate::sys::mount::FileSystem;
 use crate::sys::shim::{self, Image};
 use crate::sys::{Sys, descriptors, mount};
 use crate::user::Login;
 
-/// The image that has to be run in place of `image`'s own file, None when the
-/// ids of these maps cannot change that.
+/// The image that has to be run in place of `image`'s own file, None when a
+/// container that has these users and groups of the host cannot change that.
 ///
 /// # Errors
-/// When they can, and there is no shim for this architecture.
-pub(crate) fn due(image: Image, user: &IdMap, group: &IdMap) -> Result<Option<Image>> {
-    // What cannot be looked at may be anybody's.
-    let exposed = fs::metadata("/proc/self/exe").map_or(true, |file| {
-        let group_writes = file.mode() & 0o020 != 0 && group.has_outside(file.gid());
-        user.has_outside(file.uid()) || group_writes || file.mode() & 0o002 != 0
-    });
+/// When it can, and there is no shim for this architecture; and those of the two.
+pub(crate) fn due(
+    image: Image,
+    has_user: impl Fn(u32) -> Result<bool>,
+    has_group: impl Fn(u32) -> Result<bool>,
+) -> Result<Option<Image>> {
+    let exposed = match fs::metadata("/proc/self/exe") {
+        Ok(file) => {
+            file.mode() & 0o002 != 0
+                || has_user(file.uid())?
+                || file.mode() & 0o020 != 0 && has_group(file.gid())?
+        }
+        // What cannot be looked at may be anybody's.
+        Err(_) => true,
+    };
     if exposed && image == Image::Shim && !shim::AVAILABLE {
         let reason = format!("not supported on {}", std::env::consts::ARCH);
         return Err(
@@ -60,13 +67,14 @@ pub(crate) fn seal(image: Image) -> Sys<OwnedFd> {
 
 /// Becomes the program by way of the shim. What it is to run is told before,
 /// because the shim knows but an error number.
-pub(crate) fn exec(
+pub(crate) fn exec<'a>(
     program: &Program,
     login: Option<&Login>,
     shim: BorrowedFd,
     socket: BorrowedFd,
-) -> Failure {
-    let chosen = program.choose();
+    room: &'a mut [u8],
+) -> Failure<'a> {
+    let chosen = program.choose(room);
     if chosen.errno != Errno::UnknownErrno {
         return chosen;
     }

@@ -28,7 +28,7 @@ impl Child<'_> {
     /// it: what a failed start has made in the root file system only we can
     /// remove.
     #[allow(unsafe_code)]
-    pub(super) fn clone_init(&mut self, nested: &Nested) -> Result<(), Failed> {
+    pub(super) fn clone_init(&mut self, nested: &Nested) -> Result<(), Failed<'static>> {
         let proc = open(c"/proc", FIND_DIR, Mode::empty())?;
         // Init finds the root by its working directory: a descriptor of ours is
         // of another mount namespace.

@@ -15,18 +15,18 @@ use crate::user::Login;
 impl Program {
     /// The candidate that an exec would take, as far as can be told without one,
     /// with no error number; else why there is none.
-    pub(crate) fn choose(&self) -> Failure {
+    pub(crate) fn choose<'a>(&self, room: &'a mut [u8]) -> Failure<'a> {
         let mut first = None;
         for (i, candidate) in self.candidates.iter().enumerate() {
             let errno = runnable(candidate).err().unwrap_or(Errno::UnknownErrno);
-            let failure = Failure::new(errno, i).inspect(candidate);
+            let failure = Failure::new(errno, i).look_at(candidate);
             match errno {
                 Errno::ENOENT | Errno::ENOTDIR | Errno::EACCES => {
                     if failure.mode != 0 || self.candidates.len() == 1 {
                         first.get_or_insert(failure);
                     }
                 }
-                _ => return failure,
+                _ => return failure.look_into(candidate, room),
             }
         }
         first.unwrap_or(Failure::new(Errno::ENOENT, 0))
@@ -39,7 +39,7 @@ impl Program {
         login: Option<&Login>,
         shim: BorrowedFd,
         chosen: &Failure,
-    ) -> Failure {
+    ) -> Failure<'static> {
         self.environment.say_who(login);
         let i = chosen.candidate;
         let shell = if chosen.is_text() { SHELL_C } else { c"" };
@@ -56,7 +56,7 @@ impl Program {
 
     /// Becomes the program in this open file.
     #[allow(unsafe_code)]
-    pub(crate) fn exec_image(&self, image: BorrowedFd, login: Option<&Login>) -> Failure {
+    pub(crate) fn exec_image(&self, image: BorrowedFd, login: Option<&Login>) -> Failure<'static> {
         self.environment.say_who(login);
         let arguments = self.arguments.pointers.as_ptr();
         // A Cell of a pointer is laid out as the pointer.

@@ -37,28 +37,28 @@ impl Maps {
             None => MapWriter::Direct,
         };
         let (uid, gid) = (&caller.user, &caller.group);
+        let user_writer = writer(
+            own(&user, uid.id),
+            uid.privileged,
+            &caller.newuidmap,
+            MapWriter::Direct,
+        );
+        let group_writer = writer(
+            own(&group, gid.id),
+            gid.privileged,
+            &caller.newgidmap,
+            MapWriter::DirectWithoutGroups,
+        );
         Ok(Maps {
-            user: MapPlan {
-                kind: Kind::User,
-                writer: writer(
-                    own(&user, uid.id),
-                    uid.privileged,
-                    &caller.newuidmap,
-                    MapWriter::Direct,
-                ),
-                map: user,
-            },
-            group: MapPlan {
-                kind: Kind::Group,
-                writer: writer(
-                    own(&group, gid.id),
-                    gid.privileged,
-                    &caller.newgidmap,
-                    MapWriter::DirectWithoutGroups,
-                ),
-                map: group,
-            },
+            user: MapPlan::new(Kind::User, user, user_writer),
+            group: MapPlan::new(Kind::Group, group, group_writer),
         })
+    }
+
+    /// Whether groups are still the container's to set when the maps are written,
+    /// as far as it is us who write them, user_namespaces(7).
+    pub(crate) fn leave_setgroups(&self) -> bool {
+        self.group.writer != MapWriter::DirectWithoutGroups
     }
 
     /// Writes both maps of process `pid`; helpers run side by side.

@@ -3,6 +3,7 @@
 
 mod defaults;
 mod maps;
+mod setgroups;
 mod subid;
 mod write;
 
@@ -11,6 +12,7 @@ use std::str::FromStr;
 
 use defaults::resolve;
 pub(crate) use maps::Maps;
+pub(crate) use setgroups::setgroups_allowed;
 pub(crate) use subid::{Account, delegated};
 pub(crate) use write::{MapPlan, MapWriter, find_helper};
 

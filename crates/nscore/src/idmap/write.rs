@@ -1,13 +1,15 @@
 //! How a map reaches the kernel: written by us, or by newuidmap(1) and
 //! newgidmap(1), which are privileged to write the ids delegated to the caller.
 
+use std::ffi::CStr;
 use std::fmt;
-use std::fs;
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use nix::errno::Errno;
+use nix::fcntl::{OFlag, open};
+use nix::sys::stat::Mode;
+use nix::unistd;
 
 use super::{IdMap, Kind};
 use crate::error::{Error, Result};
@@ -30,6 +32,8 @@ pub(crate) struct MapPlan {
     pub(crate) kind: Kind,
     pub(crate) map: IdMap,
     pub(crate) writer: MapWriter,
+    /// What is written.
+    text: String,
 }
 
 /// A helper that is at work, or none.
@@ -38,14 +42,24 @@ pub(crate) struct Writing {
 }
 
 impl MapPlan {
+    pub(super) fn new(kind: Kind, map: IdMap, writer: MapWriter) -> MapPlan {
+        MapPlan {
+            text: map.kernel_text(),
+            kind,
+            map,
+            writer,
+        }
+    }
+
     /// Writes the map of process `pid`, or starts the helper that does.
     pub(crate) fn start(&self, pid: libc::pid_t) -> Result<Writing> {
-        let what = self.what();
+        let put_map = || put(pid, self.file(), &self.text, || self.what());
         match &self.writer {
-            MapWriter::Direct => put(pid, self.file(), &self.map.kernel_text(), &what)?,
+            MapWriter::Direct => put_map()?,
             MapWriter::DirectWithoutGroups => {
-                put(pid, "setgroups", "deny", "deny setgroups in the container")?;
-                put(pid, self.file(), &self.map.kernel_text(), &what)?;
+                let what = || "deny setgroups in the container".to_string();
+                put(pid, "setgroups", "deny", what)?;
+                put_map()?;
             }
             MapWriter::Helper(path) => {
                 let mut command = Command::new(path);
@@ -60,7 +74,7 @@ impl MapPlan {
                 let run = || format!("run {}", path.display());
                 let child = command.spawn().map_err(|error| Error::io(run(), &error))?;
                 return Ok(Writing {
-                    helper: Some((child, what)),
+                    helper: Some((child, self.what())),
                 });
             }
         }
@@ -115,12 +129,19 @@ impl fmt::Display for MapPlan {
     }
 }
 
-/// One write: the kernel takes a map in a single write only.
-fn put(pid: libc::pid_t, file: &str, text: &str, what: &str) -> Result<()> {
-    fs::write(format!("/proc/{pid}/{file}"), text).map_err(|error| {
-        let errno = Errno::from_raw(error.raw_os_error().unwrap_or(0));
-        Error::system(Op::WriteMap, what, errno)
-    })
+/// One write: the kernel takes a map in a single write only. Nothing is allocated
+/// where it succeeds: the child waits for this, and what we share with it is
+/// copied page by page.
+fn put(pid: libc::pid_t, file: &str, text: &str, what: impl Fn() -> String) -> Result<()> {
+    let mut path = [0; 32];
+    // The last byte stays NUL, and nothing is as long as that.
+    let _ = write!(&mut path[..31], "/proc/{pid}/{file}");
+    let path = CStr::from_bytes_until_nul(&path).unwrap_or_default();
+    let flags = OFlag::O_WRONLY | OFlag::O_CLOEXEC;
+    open(path, flags, Mode::empty())
+        .and_then(|file| unistd::write(&file, text.as_bytes()))
+        .map(drop)
+        .map_err(|errno| Error::system(Op::WriteMap, what(), errno))
 }
 
 /// Finds a helper in PATH, then where distributions put it.

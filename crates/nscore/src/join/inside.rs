@@ -89,7 +89,7 @@ impl Drop for Joiner {
 
 /// Starts the joiner.
 #[allow(unsafe_code)]
-pub(super) fn start(entry: &Entry) -> Result<Joiner> {
+pub(super) fn start(entry: &mut Entry) -> Result<Joiner> {
     let failed = |errno| Error::errno(Step::WORDS[Step::Prepare as usize], errno);
     let (ours, theirs) = socket::pair().map_err(failed)?;
     let (life, our_life) = unistd::pipe2(OFlag::O_CLOEXEC).map_err(failed)?;
@@ -126,7 +126,11 @@ impl Failed {
 /// kills us who supervise it, in whatever way, ends it. The guard keeps the rights
 /// over the container that this takes; nothing inside has a name for it.
 #[allow(unsafe_code)]
-fn joiner(entry: &Entry, socket: BorrowedFd, life: BorrowedFd) -> std::result::Result<(), Failed> {
+fn joiner(
+    entry: &mut Entry,
+    socket: BorrowedFd,
+    life: BorrowedFd,
+) -> std::result::Result<(), Failed> {
     process::rename(NAME);
     process::die_with_parent().map_err(at(Step::Prepare))?;
     // From here on nothing inside can look into us.
@@ -141,7 +145,7 @@ fn joiner(entry: &Entry, socket: BorrowedFd, life: BorrowedFd) -> std::result::R
         life.as_raw_fd(),
     ]);
     if entry.drop_own_groups {
-        ids::drop_groups().map_err(at(Step::DropGroups))?;
+        ids::drop_groups_if_allowed().map_err(at(Step::DropGroups))?;
     }
     process::join(init, entry.found.namespaces).map_err(at(Step::EnterNamespaces))?;
     // Before there is a process inside: none is to have the caller's ids.
@@ -185,7 +189,7 @@ fn has_ended(life: BorrowedFd) -> bool {
 }
 
 /// Becomes the command; returns only when it cannot.
-fn command(entry: &Entry, socket: BorrowedFd) -> std::result::Result<(), Failed> {
+fn command(entry: &mut Entry, socket: BorrowedFd) -> std::result::Result<(), Failed> {
     process::die_with_parent().map_err(at(Step::MakeCommand))?;
     if !entry.share_terminal {
         // The caller's terminal must not be within reach as /dev/tty.
@@ -203,19 +207,20 @@ fn command(entry: &Entry, socket: BorrowedFd) -> std::result::Result<(), Failed>
     let shim = shim.transpose().map_err(at(Step::Seal))?;
     signal::reset_all().map_err(at(Step::Run))?;
     process::new_session_keyring().map_err(at(Step::Run))?;
-    let mut login = None;
+    let mut login = entry.login.as_deref_mut();
     let slave = terminal.as_ref().map(|(_, slave)| slave.as_fd());
     for (i, change) in (Step::WORDS.len()..).zip(&entry.changes) {
         match change {
             Change::Profile(step) => step.perform(),
-            Change::User(step) => step.perform(&mut login, entry.drop_groups, slave),
+            Change::User(step) => step.perform(login.as_deref_mut(), entry.drop_groups, slave),
         }
         .map_err(|errno| Failed(i, errno))?;
     }
-    let login = login.as_ref();
+    let login = login.as_deref();
+    let room = entry.header.as_mut_slice();
     let failure = match &shim {
-        Some(shim) => sealed::exec(&entry.program, login, shim.as_fd(), socket),
-        None => entry.program.exec_as_user(login),
+        Some(shim) => sealed::exec(&entry.program, login, shim.as_fd(), socket, room),
+        None => entry.program.exec_as_user(login, room),
     };
     // Without a parent there is nobody to tell.
     let _ = Report::Exec { action: 0, failure }.send(socket, &[]);

@@ -19,7 +19,7 @@ pub(crate) use resolv::Resolver;
 
 use crate::error::Result;
 use crate::exec::Program;
-use crate::launch::setgroups_allowed;
+use crate::idmap::setgroups_allowed;
 use crate::process::Process;
 use crate::signals::Signals;
 use crate::spec::Spec;

@@ -2,7 +2,9 @@
 //! because the C library's would signal threads, and there are none.
 
 use nix::errno::Errno;
-use nix::unistd::{getresgid, getresuid};
+use nix::fcntl::{OFlag, open};
+use nix::sys::stat::Mode;
+use nix::unistd::{self, getresgid, getresuid};
 
 use super::{Sys, cvt};
 
@@ -12,9 +14,22 @@ fn set_groups(groups: &[u32]) -> Sys<()> {
     cvt(unsafe { libc::syscall(libc::SYS_setgroups, groups.len(), groups.as_ptr()) }).map(drop)
 }
 
-/// Drops the supplementary groups.
-pub(crate) fn drop_groups() -> Sys<()> {
-    set_groups(&[])
+/// Drops the supplementary groups, unless this user namespace does not allow it,
+/// user_namespaces(7); says whether it does. For before a container's own /proc
+/// is there to be asked.
+pub(crate) fn drop_groups_if_allowed() -> Sys<bool> {
+    match set_groups(&[]) {
+        Err(Errno::EPERM) if setgroups_denied() => Ok(false),
+        other => other.map(|()| true),
+    }
+}
+
+fn setgroups_denied() -> bool {
+    let mut word = [0; 5];
+    let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC;
+    let read = open(c"/proc/self/setgroups", flags, Mode::empty())
+        .and_then(|file| unistd::read(&file, &mut word));
+    read.is_ok() && word.starts_with(b"deny")
 }
 
 /// Becomes this user and group in all three kinds of id, and reads them back;

@@ -37,16 +37,17 @@ pub(crate) struct Received {
 }
 
 /// Sends one message. Never raises SIGPIPE: EPIPE says that the peer is gone.
-pub(crate) fn send(socket: BorrowedFd, bytes: &[u8], fds: &[BorrowedFd]) -> Sys<()> {
+/// The bytes come in two parts, of which the second may be empty.
+pub(crate) fn send(socket: BorrowedFd, bytes: [&[u8]; 2], fds: &[BorrowedFd]) -> Sys<()> {
     let mut control = Control([0; CONTROL]);
-    let mut part = libc::iovec {
-        iov_base: bytes.as_ptr().cast_mut().cast(),
-        iov_len: bytes.len(),
-    };
+    let mut parts = bytes.map(|part| libc::iovec {
+        iov_base: part.as_ptr().cast_mut().cast(),
+        iov_len: part.len(),
+    });
     // SAFETY: an all-zero msghdr is an empty one.
     let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
-    message.msg_iov = &raw mut part;
-    message.msg_iovlen = 1;
+    message.msg_iov = parts.as_mut_ptr();
+    message.msg_iovlen = parts.len();
     let fds = &fds[..fds.len().min(MAX_FDS)];
     if !fds.is_empty() {
         let size = u32::try_from(size_of_val(fds)).unwrap_or(0);

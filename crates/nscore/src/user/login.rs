@@ -32,19 +32,21 @@ impl Step {
     /// Takes the step. `drop_groups` says that setgroups(2) is allowed.
     pub(crate) fn perform(
         &self,
-        login: &mut Option<Login>,
+        login: Option<&mut Login>,
         drop_groups: bool,
         terminal: Option<BorrowedFd>,
     ) -> Sys<()> {
         match (self, login) {
-            (Step::FindUser(spec), login) => *login = Some(Login::find(spec)?),
+            (Step::FindUser(spec), Some(login)) => login.find(spec)?,
             (Step::FindGroups(spec), Some(login)) => login.find_groups(spec)?,
             (Step::Become(_), Some(login)) => login.become_user(drop_groups, terminal)?,
             (Step::EnterDirectory(path), _) => {
                 let flags = OFlag::O_PATH | OFlag::O_DIRECTORY;
                 unistd::fchdir(path::open_inside(path, flags)?)?;
             }
-            (Step::FindGroups(_) | Step::Become(_), None) => return Err(NOT_LISTED),
+            (Step::FindUser(_) | Step::FindGroups(_) | Step::Become(_), None) => {
+                return Err(NOT_LISTED);
+            }
         }
         Ok(())
     }
@@ -60,6 +62,13 @@ impl Login {
         variables: [const { Text::EMPTY }; 4],
     };
 
+    /// Room for the user that one of these steps finds, if one does: for a process
+    /// that cannot get any.
+    pub(crate) fn room<'a>(mut steps: impl Iterator<Item = &'a Step>) -> Option<Box<Login>> {
+        let finds = steps.any(|step| matches!(step, Step::FindUser(_)));
+        finds.then(|| Box::new(Login::NOBODY))
+    }
+
     /// The assignments for the variables of `LOGIN`, where the user has one.
     pub(crate) fn variables(&self) -> [Option<&CStr>; 4] {
         self.variables
@@ -68,16 +77,15 @@ impl Login {
     }
 
     /// The first line of the user. An id needs none, if a group is given.
-    fn find(spec: &UserSpec) -> Sys<Login> {
-        let mut login = Login::NOBODY;
-        match (login.read_passwd(&spec.user), &spec.user, &spec.group) {
-            (Ok(true), ..) => Ok(login),
+    fn find(&mut self, spec: &UserSpec) -> Sys<()> {
+        match (self.read_passwd(&spec.user), &spec.user, &spec.group) {
+            (Ok(true), ..) => Ok(()),
             (Ok(false), Id::Name(_), _) => Err(NOT_LISTED),
             (Ok(false) | Err(Errno::ENOENT | Errno::ENOTDIR), Id::Number(id), Some(_)) => {
-                let mut login = Login::NOBODY;
-                login.uid = *id;
-                login.variables[0].set([b"HOME=", b"/", b""])?;
-                Ok(login)
+                // Without what is there of the file's last line.
+                *self = Login::NOBODY;
+                self.uid = *id;
+                self.variables[0].set([b"HOME=", b"/", b""])
             }
             (Ok(false) | Err(Errno::ENOENT | Errno::ENOTDIR), Id::Number(_), None) => Err(NO_GROUP),
             (Err(errno), ..) => Err(errno),

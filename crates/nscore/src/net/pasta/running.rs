@@ -19,7 +19,7 @@ use nix::unistd;
 use super::{Pasta, WHAT};
 use crate::child::NAME;
 use crate::error::{Error, Result, quoted};
-use crate::exec::Program;
+use crate::exec::{HEADER, Program};
 use crate::process::Process;
 use crate::signals::Signals;
 use crate::sys::clone::{self, Fork};
@@ -148,7 +148,7 @@ impl Start<'_> {
     fn run(&self) -> Errno {
         process::rename(NAME);
         match self.enter() {
-            Ok(()) => self.program.exec().errno,
+            Ok(()) => self.program.exec(&mut [0; HEADER]).errno,
             Err(errno) => errno,
         }
     }
