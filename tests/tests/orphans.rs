@@ -11,6 +11,7 @@ use tests::{
 
 each_user!(
     a_shell,
+    by_a_fault,
     with_a_console,
     a_cleared_death_signal,
     a_stopped_init,
@@ -55,13 +56,17 @@ fn with_set_id(me: &User) -> Root {
 
 /// Kills the supervisor of a running container and looks for what is left.
 fn kill_when_up(cmd: &Cmd, root: &Root) {
+    signal_when_up(cmd, root, libc::SIGKILL);
+}
+
+fn signal_when_up(cmd: &Cmd, root: &Root, signal: libc::c_int) {
     let running = cmd.start();
     running.wait_for("up");
-    kill(running.pid());
+    running.signal(signal);
     let out = running.finish();
     assert_eq!(
         std::os::unix::process::ExitStatusExt::signal(&out.status),
-        Some(9),
+        Some(signal),
         "{out}"
     );
     assert_no_traces(root);
@@ -77,6 +82,14 @@ fn a_shell(me: &User) {
         ),
         &root,
     );
+}
+
+/// One that somebody sends is as deadly as one that happens.
+fn by_a_fault(me: &User) {
+    let root = root(me);
+    for fault in [libc::SIGSEGV, libc::SIGBUS, libc::SIGABRT] {
+        signal_when_up(&start_with(me, &root, &SHELL), &root, fault);
+    }
 }
 
 fn with_a_console(me: &User) {

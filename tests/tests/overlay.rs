@@ -176,7 +176,8 @@ fn an_upper_directory_is_one_containers(me: &User) {
     first.wait_for("up");
     let out = sh(me, &options, &root, "echo ran").run();
     out.refused_naming(1, &[text(&dir), "another container"]);
-    drop(first);
+    first.signal(libc::SIGTERM);
+    first.finish();
     sh(me, &options, &root, "echo ran").run().says("ran");
     fs::remove_dir_all(dir).unwrap();
 }

@@ -134,8 +134,8 @@ impl Report<'_> {
         }
         let [kind, one, two, three, four] = numbers;
         let errno = Errno::from_raw(two.cast_signed());
-        bytes.truncate(received.len);
-        let follows = bytes.drain(..).skip(NUMBERS * 4).collect::<Vec<u8>>();
+        let follows = bytes.get(NUMBERS * 4..received.len).unwrap_or_default();
+        let follows = follows.to_vec();
         let failure = |header| Failure {
             errno,
             candidate: three as usize,
