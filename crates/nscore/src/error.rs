@@ -59,9 +59,13 @@ impl Error {
         }
     }
 
-    /// A system call that failed for a reason that its number tells well.
+    /// A system call that failed for a reason that its number tells well, but
+    /// for which call it is that is not there.
     pub(crate) fn errno(what: impl Into<String>, errno: Errno) -> Error {
-        Error::new(what, word(errno))
+        match errno {
+            Errno::ENOSYS => Error::system(Op::Other, what, errno),
+            _ => Error::new(what, word(errno)),
+        }
     }
 
     /// The same for an error of the standard library.

@@ -3,11 +3,14 @@
 
 mod harden;
 mod layers;
+mod missing;
 
 use std::fs;
 use std::path::Path;
 
 use nix::errno::Errno;
+
+use crate::sys::process;
 
 /// The operations whose failures have causes that the error number hides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,6 +77,10 @@ pub(crate) struct Facts {
     pub(crate) masked: Option<String>,
     /// The kernel does not list what filters can answer.
     pub(crate) no_filters: bool,
+    /// System calls that are not there.
+    pub(crate) missing: Vec<missing::Call>,
+    /// A filter of system calls is on this process.
+    pub(crate) filtered: bool,
     /// The kernel's version.
     pub(crate) kernel: Option<(u32, u32)>,
 }
@@ -107,6 +114,8 @@ impl Facts {
                 below("/proc/") && !below("/proc/sys/fs/binfmt_misc") || below("/sys/firmware")
             }),
             no_filters: !Path::new("/proc/sys/kernel/seccomp").exists(),
+            missing: missing::probe(),
+            filtered: process::filtered(),
             kernel: kernel_version(),
         }
     }
@@ -370,11 +379,6 @@ const TABLE: &[Row] = &[
         advise: layers::overlay_denied,
     },
     Row {
-        op: Op::Layer,
-        errno: Errno::ENOSYS,
-        advise: layers::no_mount_calls,
-    },
-    Row {
         op: Op::Pivot,
         errno: Errno::EINVAL,
         advise: initramfs,
@@ -401,12 +405,14 @@ const TABLE: &[Row] = &[
     },
 ];
 
-/// What the table says of this failure on this machine.
+/// What the table says of this failure on this machine. Where it says nothing
+/// of a system call that is not there, which call that is.
 pub(crate) fn advise(op: Op, errno: Errno, facts: &Facts) -> Advice {
     TABLE
         .iter()
         .filter(|row| row.op == op && row.errno == errno)
         .find_map(|row| (row.advise)(facts))
+        .or_else(|| (errno == Errno::ENOSYS).then(|| missing::advise(facts))?)
         .unwrap_or_default()
 }
 
@@ -426,6 +432,8 @@ mod tests {
             initramfs: true,
             no_filters: true,
             masked: Some("/proc/kcore".into()),
+            missing: Vec::new(),
+            filtered: false,
             kernel: Some((5, 10)),
         }
     }

@@ -58,11 +58,6 @@ pub(super) fn overlay_denied(_: &Facts) -> Option<Advice> {
     hint("the upper directory must belong to the container's root: see the maps (--explain)")
 }
 
-pub(super) fn no_mount_calls(facts: &Facts) -> Option<Advice> {
-    facts.kernel.filter(|kernel| *kernel >= (5, 2))?;
-    hint("this kernel has open_tree, fsopen and move_mount: a seccomp filter keeps them away")
-}
-
 pub(super) fn read_only_old(facts: &Facts) -> Option<Advice> {
     needs(facts, "mounts with rules of their own need", (5, 12))
 }

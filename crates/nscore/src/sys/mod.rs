@@ -31,6 +31,16 @@ fn cvt(result: libc::c_long) -> Sys<libc::c_long> {
     }
 }
 
+/// Whether the kernel answers as if it had no such call: it is too old, or a
+/// filter keeps the call away. For calls that refuse -1 for all arguments.
+pub(crate) fn is_missing(call: libc::c_long) -> bool {
+    const NONE: libc::c_long = -1;
+    // SAFETY: -1 is no descriptor, no process and no address, and not all flags
+    // are known: the kernel refuses that before it does anything.
+    let result = unsafe { libc::syscall(call, NONE, NONE, NONE, NONE, NONE) };
+    result < 0 && Errno::last() == Errno::ENOSYS
+}
+
 /// The same for a system call that returns a new descriptor.
 ///
 /// # Safety

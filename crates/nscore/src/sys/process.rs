@@ -75,7 +75,7 @@ pub(crate) fn new_session_keyring() -> Sys<()> {
 }
 
 /// Whether a filter of system calls is on this process.
-fn filtered() -> bool {
+pub(crate) fn filtered() -> bool {
     const SECCOMP_MODE_FILTER: libc::c_int = 2;
     // SAFETY: integers only.
     unsafe { libc::prctl(libc::PR_GET_SECCOMP) == SECCOMP_MODE_FILTER }
