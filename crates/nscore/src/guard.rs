@@ -49,6 +49,7 @@ impl Guard {
     /// When no process or socket can be made.
     #[allow(unsafe_code)]
     pub(crate) fn new(lock: Option<&Lock>, traces: Option<&Traces>) -> Result<Guard> {
+        process::can_signal().map_err(failed)?;
         let (ours, theirs) = socket::pair().map_err(failed)?;
         // Renamed before it exists, so that nobody ever takes it for us.
         let _renamed = process::Renamed::to(NAME);

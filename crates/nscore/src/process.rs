@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 
+use nix::errno::Errno;
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 
 use crate::sys::{Sys, process};
@@ -42,7 +43,7 @@ impl Process {
         let flags = WaitPidFlag::WEXITED | WaitPidFlag::__WALL;
         loop {
             match waitid(Id::PIDFd(self.pidfd.as_fd()), flags) {
-                Err(nix::errno::Errno::EINTR) => {}
+                Err(Errno::EINTR) => {}
                 other => {
                     let status = other?;
                     self.ended.set(Some(status));
@@ -55,7 +56,11 @@ impl Process {
     /// Sends it a signal; one that has ended is none to send to.
     pub(crate) fn signal(&self, number: libc::c_int) {
         // ESRCH: it has ended meanwhile. Nothing else can fail for our child.
-        let _ = process::signal(self.pidfd.as_fd(), number);
+        let missing = process::signal(self.pidfd.as_fd(), number) == Err(Errno::ENOSYS);
+        if missing && self.ended.get().is_none() {
+            // Nobody else waits for it, so its id is still its own.
+            process::send(self.pid, number);
+        }
     }
 }
 

@@ -91,6 +91,7 @@ impl Drop for Joiner {
 #[allow(unsafe_code)]
 pub(super) fn start(entry: &mut Entry) -> Result<Joiner> {
     let failed = |errno| Error::errno(Step::WORDS[Step::Prepare as usize], errno);
+    process::can_signal().map_err(failed)?;
     let (ours, theirs) = socket::pair().map_err(failed)?;
     let (life, our_life) = unistd::pipe2(OFlag::O_CLOEXEC).map_err(failed)?;
     let cgroup = cgroup::entrance(&entry.found)?;

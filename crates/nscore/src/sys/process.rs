@@ -88,6 +88,14 @@ pub(crate) fn signal(pidfd: BorrowedFd, signal: libc::c_int) -> Sys<()> {
         .map(drop)
 }
 
+/// Whether [`signal`] works at all. A guard that cannot kill is none.
+pub(crate) fn can_signal() -> Sys<()> {
+    if super::is_missing(libc::SYS_pidfd_send_signal) {
+        return Err(Errno::ENOSYS);
+    }
+    Ok(())
+}
+
 /// SIGKILL through a pidfd.
 pub(crate) fn kill(pidfd: BorrowedFd) -> Sys<()> {
     signal(pidfd, Signal::SIGKILL as libc::c_int)
