@@ -198,14 +198,13 @@ impl Child<'_> {
             .ok_or(Errno::EBADF)
     }
 
-    /// The whole root as the supervisor made it, or as we find it.
+    /// The whole root as the supervisor made it; as we find it, where it could
+    /// make none or we cannot attach it.
     pub(super) fn attach_tree(&mut self, index: usize, known: &CStr) -> Sys<()> {
-        let root = match self.tree(index) {
-            Ok(tree) => {
-                layers::cover_working_directory(tree.as_fd())?;
-                tree
-            }
-            Err(_) => mount::mount_working_directory(known)?,
+        let cover = |tree: OwnedFd| layers::cover_working_directory(tree.as_fd()).map(|()| tree);
+        let root = match self.tree(index).and_then(cover) {
+            Err(Errno::EBADF | Errno::ENOSYS) => mount::mount_working_directory(known)?,
+            other => other?,
         };
         self.keep(Place::Root, root);
         Ok(())

@@ -37,8 +37,9 @@ pub(crate) fn mount_new(
     at: BorrowedFd,
     again: impl Fn() -> Sys<OwnedFd>,
 ) -> Sys<OwnedFd> {
-    match new_mount(fs) {
-        Ok(mount) => move_mount(mount.as_fd(), at, EMPTY).map(|()| mount),
+    let attach = |mount: OwnedFd| move_mount(mount.as_fd(), at, EMPTY).map(|()| mount);
+    match new_mount(fs).and_then(attach) {
+        Ok(mount) => Ok(mount),
         Err(Errno::ENOSYS) => {
             mount(fs, at)?;
             let root = again()?;
@@ -136,7 +137,7 @@ pub(crate) fn bind(source: &CStr, dir: BorrowedFd, name: &CStr, recursive: bool)
 }
 
 /// Makes the mount at `name` of `dir` read-only, with all below it. Without
-/// mount_setattr(2), Linux 5.12, only the mount itself is.
+/// mount_setattr(2) only the mount itself is.
 pub(crate) fn set_read_only(dir: BorrowedFd, name: &CStr) -> Sys<()> {
     match change(dir, name, true, &setting(MsFlags::MS_RDONLY)) {
         Err(Errno::ENOSYS) => {
@@ -215,12 +216,12 @@ pub(crate) fn make_private() -> Sys<()> {
 /// Mounts the working directory, with all that is mounted below it, over
 /// itself, enters the new mount and returns it.
 ///
-/// Without open_tree(2) the new mount can be reached only by its path `known`,
-/// and it is checked that this path leads there.
+/// Without open_tree(2) or move_mount(2) the new mount can be reached only by its
+/// path `known`, and it is checked that this path leads there.
 pub(crate) fn mount_working_directory(known: &CStr) -> Sys<OwnedFd> {
-    match open_tree(AT_FDCWD, c".", true) {
+    let attach = |tree: OwnedFd| move_mount(tree.as_fd(), AT_FDCWD, c".").map(|()| tree);
+    match open_tree(AT_FDCWD, c".", true).and_then(attach) {
         Ok(tree) => {
-            move_mount(tree.as_fd(), AT_FDCWD, c".")?;
             unistd::fchdir(&tree)?;
             Ok(tree)
         }
