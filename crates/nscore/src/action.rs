@@ -157,6 +157,8 @@ pub(crate) enum Action {
     Link { at: At, target: &'static CStr },
     /// Make a mounted place read-only.
     ReadOnly(Place),
+    /// Make what is mounted below a place read-only.
+    ReadOnlyBelow(Place, CString),
     /// Hide a part of /proc or /sys, or make it read-only.
     Mask(Mask),
     /// Make a pseudo-terminal and show it as /dev/console.
@@ -285,6 +287,9 @@ impl fmt::Display for Action {
             }
             Action::Link { at, target } => write!(f, "link {at} to {}", name(target)),
             Action::ReadOnly(place) => write!(f, "make {} read-only", place.path()),
+            Action::ReadOnlyBelow(place, below) => {
+                write!(f, "make {}/{} read-only", place.path(), name(below))
+            }
             Action::Mask(mask) => mask.fmt(f),
             Action::MakeConsole(_) => write!(f, "create pseudo-terminal on /dev/console"),
             Action::ShowResolver => write!(f, "show a copy of the host's {}", resolv::HOST),

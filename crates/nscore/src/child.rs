@@ -243,6 +243,9 @@ impl<'a> Child<'a> {
             }
             Action::Link { at, target } => unistd::symlinkat(*target, self.place(at.0)?, at.1)?,
             Action::ReadOnly(place) => mount::set_read_only(self.place(*place)?, c"")?,
+            Action::ReadOnlyBelow(place, below) => {
+                mount::set_read_only(self.place(*place)?, below)?
+            }
             Action::Mask(mask) => mask.perform(self.place(mask.at.0)?)?,
             Action::MakeConsole(look) => self.make_console(look)?,
             Action::ShowResolver => self.show_resolver()?,

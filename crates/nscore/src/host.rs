@@ -1,11 +1,14 @@
 //! What this machine is to the caller. Read once, before anything is decided,
 //! and without side effect.
 
+use std::ffi::CString;
+use std::os::unix::ffi::OsStringExt as _;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::caller::Caller;
 use crate::error::Result;
+use crate::overlay::mount_points;
 use crate::procfs;
 use crate::sys::descriptors;
 use crate::sys::tty::{self, Look, Termios};
@@ -51,6 +54,20 @@ impl Host {
                 .filter(|dir| Path::new("/sys").join(dir).is_dir())
                 .collect(),
         })
+    }
+}
+
+impl Host {
+    /// What is mounted below the directory `part` of /sys, from /sys on.
+    pub(crate) fn mounted_in_sys(part: &str) -> Vec<CString> {
+        let top = Path::new("/sys").join(part);
+        let mut points = mount_points();
+        points.retain(|point| point.starts_with(&top) && *point != top);
+        let below = |point: &PathBuf| {
+            let path = point.strip_prefix("/sys").ok()?.to_path_buf();
+            CString::new(path.into_os_string().into_vec()).ok()
+        };
+        points.iter().filter_map(below).collect()
     }
 }
 

@@ -7,7 +7,7 @@ use nix::mount::MsFlags;
 
 use crate::action::{Action, At, BindKind, Place};
 use crate::host::Host;
-use crate::sys::mount::FileSystem;
+use crate::sys::mount::{self, FileSystem};
 
 const NOSUID: MsFlags = MsFlags::MS_NOSUID;
 const NOSUID_NOEXEC: MsFlags = MsFlags::MS_NOSUID.union(MsFlags::MS_NOEXEC);
@@ -194,6 +194,11 @@ pub(crate) fn sys_of_host(host: &Host, cgroup: bool) -> Vec<Action> {
                 at,
                 kind: BindKind::ReadOnlyTree,
             });
+            // The bind has made but the directory itself read-only then.
+            if !mount::can_set() {
+                let below = Host::mounted_in_sys(part).into_iter();
+                actions.extend(below.map(|below| Action::ReadOnlyBelow(Place::Sys, below)));
+            }
         }
     }
     let cgroups = At(Place::Sys, c"fs/cgroup");

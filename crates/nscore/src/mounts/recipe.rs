@@ -13,10 +13,10 @@ use super::{Mount, What, clean, devices};
 use crate::action::{Action, At, Place};
 use crate::error::{Error, Result, quoted};
 use crate::exec::c_string;
-use crate::hint::kernel_version;
 use crate::host::Host;
 use crate::overlay::mount_points;
 use crate::spec::Spec;
+use crate::sys::mount::can_set;
 use crate::sys::socket::MAX_FDS;
 use crate::tree::Tree;
 
@@ -84,10 +84,8 @@ impl Mounts {
         }
         let wanted = in_order(wanted)?;
         // Root's child has fewer rights than root, so its supervisor opens the
-        // sources, where it can separate them: mount_setattr(2).
-        let by_supervisor = wanted.iter().any(is_bind)
-            && host.caller.user.privileged
-            && kernel_version() >= Some((5, 12));
+        // sources, where it can separate them.
+        let by_supervisor = wanted.iter().any(is_bind) && host.caller.user.privileged && can_set();
         let mut binder = Binder {
             mounted: by_supervisor.then(mount_points).unwrap_or_default(),
             by_supervisor,

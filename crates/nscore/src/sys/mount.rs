@@ -136,6 +136,12 @@ pub(crate) fn bind(source: &CStr, dir: BorrowedFd, name: &CStr, recursive: bool)
     nix::mount::mount(Some(source), name, None::<&CStr>, flags, None::<&CStr>)
 }
 
+/// Whether mount_setattr(2) is there, which changes all that is mounted below a
+/// place at once: Linux 5.12.
+pub(crate) fn can_set() -> bool {
+    !super::is_missing(libc::SYS_mount_setattr)
+}
+
 /// Makes the mount at `name` of `dir` read-only, with all below it. Without
 /// mount_setattr(2) only the mount itself is.
 pub(crate) fn set_read_only(dir: BorrowedFd, name: &CStr) -> Sys<()> {
