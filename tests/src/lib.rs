@@ -8,6 +8,7 @@
 //! A test is a function over a [`User`]; [`each_user!`] makes it three tests:
 //! as root, as a user with delegated ids, and as a user without.
 
+mod calls;
 mod debian;
 mod message;
 mod network;
@@ -24,6 +25,7 @@ mod store;
 mod traces;
 mod user;
 
+pub use calls::call_number;
 pub use debian::{Debian, INCLUDE, debian, debian_tar, unpack};
 pub use message::{Complaint, errors};
 pub use network::Network;

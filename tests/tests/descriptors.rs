@@ -2,11 +2,10 @@
 
 use std::fs;
 
-use tests::{SECOND, User, assert_no_traces, each_user, eventually, host_is_root, root, skip};
+use tests::{SECOND, User, assert_no_traces, each_user, eventually, root};
 
 each_user!(
     descriptors_of_the_caller_are_absent,
-    without_close_range_too,
     closed_streams_do_not_matter,
     standard_streams_are_handed_over,
     ignored_and_blocked_signals_are_reset,
@@ -48,24 +47,6 @@ fn descriptors_of_the_caller_are_absent(me: &User) {
         "{} descriptors",
         count()
     );
-}
-
-/// Kernels before 5.9 and some seccomp filters lack the call.
-fn without_close_range_too(me: &User) {
-    if !host_is_root() {
-        skip!("strace keeps newuidmap's rights only as root");
-    }
-    let root = root(me);
-    let list = "for f in /proc/1/fd/*; do echo ${f##*/}; done";
-    let front = "exec 9</etc/passwd
-        FRONT='strace -f -o /dev/null -e trace=close_range -e inject=close_range:error=ENOSYS'";
-    let cmd = me
-        .contain()
-        .arg("-c")
-        .arg(&root)
-        .args(["/bin/sh", "-c", list]);
-    let out = cmd.setup(front).run().ok();
-    assert!(out.contains('2') && !out.contains('9'), "{out}");
 }
 
 fn closed_streams_do_not_matter(me: &User) {

@@ -13,7 +13,6 @@ use tests::{
 
 each_user!(
     every_system_call_of_joining_fails_once,
-    a_call_that_is_missing,
     killed_it_takes_the_command_along,
     killed_at_every_system_call,
     a_hundred_at_once,
@@ -180,27 +179,6 @@ fn inject(me: &User, running: &Running, file: &str) -> Cmd {
     let cmd = me.inject().args(["--user", "root:root", "-w", "/tmp"]);
     let cmd = cmd.arg(running.pid().to_string());
     cmd.args(["/bin/touch", file])
-}
-
-/// As on an older kernel, or under a seccomp filter.
-fn a_call_that_is_missing(me: &User) {
-    let root = root(me);
-    let running = me.up(&root, &[]);
-    for name in ["clone3", "close_range", "openat2"] {
-        let inject = format!("inject={name}:error=ENOSYS");
-        let strace = tampering(name, &inject);
-        let cmd = me.inject().args(["--user", "root", "-w", "/tmp"]);
-        let cmd = cmd.arg(running.pid().to_string());
-        let cmd = cmd.args(["/bin/sh", "-c", "pwd; id -u; ls /proc/$$/fd | grep -c 9"]);
-        let out = cmd.under_bash("exec 9</; exec \"$@\"").under(strace).run();
-        assert_eq!(out.stdout(), "/tmp\n0\n0\n", "{name}{out}");
-    }
-    let strace = tampering("pidfd_open", "inject=pidfd_open:error=ENOSYS");
-    let out = me
-        .inject()
-        .args([&*running.pid().to_string(), "/bin/touch", "/ran"]);
-    out.under(strace).run().refused(1);
-    assert!(!root.at("/ran").exists());
 }
 
 /// Kills an inject and nothing else: what it leaves is not for the harness.

@@ -11,9 +11,6 @@
 use std::fs;
 use std::io;
 
-/// The numbers of the calls, as the programs under test know them.
-const CALLS: &str = include_str!("../../../crates/nscore/seccomp/calls");
-
 /// What --strict hides or makes read-only, or not.
 const PATHS: [&str; 12] = [
     "/proc/kcore",
@@ -51,7 +48,7 @@ fn main() {
     println!("call native:TIOCEXCL {}", type_on_a_terminal(0x540c));
     for argument in std::env::args().skip(1) {
         let (abi, name) = argument.split_once(':').expect("ABI:CALL");
-        if let Some(number) = number(abi, name) {
+        if let Some(number) = tests::call_number(abi, name) {
             println!("call {argument} {}", errno(call(abi, number)));
         }
     }
@@ -185,19 +182,6 @@ fn errno(result: i64) -> String {
         -25 => "ENOTTY".to_owned(),
         other => format!("{}", -other),
     }
-}
-
-fn number(abi: &str, name: &str) -> Option<u32> {
-    let column = match (std::env::consts::ARCH, abi) {
-        ("x86_64", "native" | "x32") => 1,
-        ("x86_64", "i386") => 2,
-        ("aarch64", "native") => 3,
-        _ => return None,
-    };
-    let mut lines = CALLS.lines();
-    let line = lines.find(|line| line.split_whitespace().next() == Some(name));
-    let line = line.unwrap_or_else(|| panic!("no call is named {name}"));
-    line.split_whitespace().nth(column)?.parse().ok()
 }
 
 #[cfg(target_arch = "x86_64")]
