@@ -296,11 +296,11 @@ pub fn run(args: Args) -> anyhow::Result<u8> {
     }
     let plan = Plan::new(&spec, &host)?;
     for warning in &plan.warnings {
-        eprintln!("contain: {warning}");
+        cli::complain("contain", warning);
     }
     let outcome = nscore::run(&plan)?;
     if matches!(outcome, Outcome::OutOfMemory(_)) {
-        eprintln!("contain: the container met its memory limit");
+        cli::complain("contain", "the container met its memory limit");
     }
     Ok(outcome.status())
 }

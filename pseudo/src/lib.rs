@@ -58,6 +58,8 @@ pub fn run(args: Args) -> anyhow::Result<u8> {
         gid_map: args.gid_map,
         mount: args.mount,
     };
-    request.exec(&Caller::probe()?, |warning| eprintln!("pseudo: {warning}"))?;
+    request.exec(&Caller::probe()?, |warning| {
+        cli::complain("pseudo", warning);
+    })?;
     unreachable!("exec returned without an error")
 }

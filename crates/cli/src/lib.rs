@@ -54,13 +54,13 @@ pub fn run<A: Parser>(program: &str, run: fn(A) -> anyhow::Result<u8>) -> u8 {
     match run(args) {
         Ok(status) => status,
         Err(error) => {
-            eprintln!("{program}: {error:#}");
+            complain(program, format_args!("{error:#}"));
             let known = error.downcast_ref::<nscore::Error>();
             if let Some(list) = known.and_then(nscore::Error::list) {
-                eprint!("{list}");
+                say(list);
             }
             if let Some(hint) = known.and_then(nscore::Error::hint) {
-                eprintln!("hint: {hint}");
+                complain("hint", hint);
             }
             known.map_or(1, nscore::Error::status)
         }
@@ -79,15 +79,26 @@ fn usage(program: &str, error: &clap::Error) -> u8 {
         return 0;
     }
     let text = error.render().to_string();
-    eprintln!("{program}: {}", first_line(error));
+    complain(program, first_line(error));
     match text
         .lines()
         .find_map(|line| line.trim().strip_prefix("tip: "))
     {
-        Some(tip) => eprintln!("hint: {tip}"),
-        None => eprintln!("hint: {program} --help lists the options"),
+        Some(tip) => complain("hint", tip),
+        None => complain("hint", format_args!("{program} --help lists the options")),
     }
     USAGE
+}
+
+/// Says on standard error who has to say what, in one line.
+pub fn complain(who: &str, what: impl std::fmt::Display) {
+    say(&format!("{who}: {what}\n"));
+}
+
+/// All at once, so that lines of others do not mix with it. Where standard error
+/// cannot be written to, the exit status has to do.
+fn say(text: &str) {
+    let _ = std::io::stderr().write_all(text.as_bytes());
 }
 
 /// What is wrong, in one line where clap would print a paragraph.
