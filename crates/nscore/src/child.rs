@@ -48,6 +48,16 @@ enum Failed<'a> {
     Exec(Failure<'a>),
 }
 
+impl Failed<'_> {
+    /// Of a conversation: without a supervisor there is nobody to tell.
+    fn talk(errno: Errno) -> Failed<'static> {
+        match errno {
+            Errno::EPIPE | Errno::ECONNRESET => Failed::Orphaned,
+            errno => Failed::Errno(errno),
+        }
+    }
+}
+
 /// Paths of which the child has made something, and up to where.
 pub(crate) type Made<'a> = Vec<(&'a CStr, usize)>;
 
@@ -146,7 +156,11 @@ pub(crate) fn run<'a>(
                 Err(failed) => break failed,
             }
         },
-        Err(errno) => Failed::Errno(errno),
+        Err(errno) => {
+            // It is no step of the plan's.
+            done = actions.len();
+            Failed::Errno(errno)
+        }
     };
     child.give_up(done, failed)
 }
@@ -174,15 +188,13 @@ impl<'a> Child<'a> {
 
     fn step<'r>(&mut self, action: &'a Action, room: &'r mut [u8]) -> Result<(), Failed<'r>> {
         match action {
-            Action::AwaitGo => match Go::receive(self.socket) {
-                Ok(trees) => {
-                    // A mounter has had them, and leaves some to init.
-                    for (slot, tree) in self.trees.iter_mut().zip(trees) {
-                        *slot = tree.or(slot.take());
-                    }
+            Action::AwaitGo => {
+                let trees = Go::receive(self.socket).map_err(Failed::talk)?;
+                // A mounter has had them, and leaves some to init.
+                for (slot, tree) in self.trees.iter_mut().zip(trees) {
+                    *slot = tree.or(slot.take());
                 }
-                Err(_) => return Err(Failed::Orphaned),
-            },
+            }
             Action::EnterTime => enter_time()?,
             Action::EnterCgroup => nix::sched::unshare(CloneFlags::CLONE_NEWCGROUP)?,
             Action::BecomeRoot { drop_groups } => {
@@ -367,7 +379,7 @@ impl<'a> Child<'a> {
         for (path, end) in &self.made {
             Report::Made(Cow::Borrowed(&path.to_bytes()[..*end]))
                 .send(self.socket, &[])
-                .map_err(|_| Failed::Orphaned)?;
+                .map_err(Failed::talk)?;
         }
         let console = self.console.as_ref().map(|(master, slave)| [master, slave]);
         let mut fds = [self.socket; 3];
@@ -376,10 +388,10 @@ impl<'a> Child<'a> {
             fds[count] = fd.as_fd();
             count += 1;
         }
-        let sent = Report::Running.send(self.socket, &fds[..count]);
-        if sent.is_err() || Go::receive(self.socket).is_err() {
-            return Err(Failed::Orphaned);
-        }
+        Report::Running
+            .send(self.socket, &fds[..count])
+            .and_then(|()| Go::receive(self.socket))
+            .map_err(Failed::talk)?;
         Ok(signal::unblock_all()?)
     }
 }
