@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::signal::{SigSet, SigmaskHow, Signal, pthread_sigmask};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 use crate::error::{Error, Result};
@@ -51,7 +51,7 @@ impl Signals {
         for fault in FAULTS {
             set.remove(fault);
         }
-        pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&set), None)
+        sigprocmask(SigmaskHow::SIG_SETMASK, Some(&set), None)
             .map_err(|errno| Error::errno(what, errno))?;
         let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
         let fd = SignalFd::with_flags(&set, flags).map_err(|errno| Error::errno(what, errno))?;
