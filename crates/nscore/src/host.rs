@@ -59,15 +59,15 @@ impl Host {
 
 impl Host {
     /// What is mounted below the directory `part` of /sys, from /sys on.
-    pub(crate) fn mounted_in_sys(part: &str) -> Vec<CString> {
+    pub(crate) fn mounted_in_sys(part: &str) -> Result<Vec<CString>> {
         let top = Path::new("/sys").join(part);
-        let mut points = mount_points();
+        let mut points = mount_points()?;
         points.retain(|point| point.starts_with(&top) && *point != top);
         let below = |point: &PathBuf| {
             let path = point.strip_prefix("/sys").ok()?.to_path_buf();
             CString::new(path.into_os_string().into_vec()).ok()
         };
-        points.iter().filter_map(below).collect()
+        Ok(points.iter().filter_map(below).collect())
     }
 }
 

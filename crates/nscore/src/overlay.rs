@@ -70,7 +70,7 @@ impl Root {
             return Ok(in_place(name, path, idmapped, trees));
         }
         let (store, fresh, tree) = store(spec, host, maps)?;
-        let mut cover = Cover::new(path, !foreign || idmapped, fresh);
+        let mut cover = Cover::new(path, !foreign || idmapped, fresh)?;
         let mut root = Root {
             store,
             trees,
@@ -168,9 +168,9 @@ fn store(spec: &Spec, host: &Host, maps: &Maps) -> Result<(Option<Store>, bool, 
 }
 
 /// Where something is mounted on this machine, but on `/`.
-pub(crate) fn mount_points() -> Vec<PathBuf> {
-    let below = mounts::below(Path::new("/")).into_iter();
-    below.map(|mount| Path::new("/").join(mount.at)).collect()
+pub(crate) fn mount_points() -> Result<Vec<PathBuf>> {
+    let below = mounts::below(Path::new("/"))?.into_iter();
+    Ok(below.map(|mount| Path::new("/").join(mount.at)).collect())
 }
 
 /// A path of the plan's as it stands in a message.

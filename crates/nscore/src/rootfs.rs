@@ -6,6 +6,7 @@ use std::ffi::CStr;
 use nix::mount::MsFlags;
 
 use crate::action::{Action, At, BindKind, Place};
+use crate::error::Result;
 use crate::host::Host;
 use crate::sys::mount::{self, FileSystem};
 
@@ -182,8 +183,9 @@ pub(crate) fn sys(cgroup: bool, read_only: bool) -> Vec<Action> {
 
 /// The /sys of a container on the host's network, which the kernel does not
 /// let it mount: devices and drivers, but nothing of the host's /sys/fs.
-pub(crate) fn sys_of_host(host: &Host, cgroup: bool) -> Vec<Action> {
+pub(crate) fn sys_of_host(host: &Host, cgroup: bool) -> Result<Vec<Action>> {
     let at = At(Place::Root, c"sys");
+    let sets_below = mount::can_set();
     let mut actions = vec![Action::MakeDir(at), mount(&SYS_TMPFS, at, Some(Place::Sys))];
     for (part, source, name) in SYS_PARTS {
         if host.sys.contains(&part) {
@@ -194,9 +196,9 @@ pub(crate) fn sys_of_host(host: &Host, cgroup: bool) -> Vec<Action> {
                 at,
                 kind: BindKind::ReadOnlyTree,
             });
-            // The bind has made but the directory itself read-only then.
-            if !mount::can_set() {
-                let below = Host::mounted_in_sys(part).into_iter();
+            // The bind has made the directory alone read-only then.
+            if !sets_below {
+                let below = Host::mounted_in_sys(part)?.into_iter();
                 actions.extend(below.map(|below| Action::ReadOnlyBelow(Place::Sys, below)));
             }
         }
@@ -211,5 +213,5 @@ pub(crate) fn sys_of_host(host: &Host, cgroup: bool) -> Vec<Action> {
     if cgroup {
         actions.push(comfort(&CGROUP, cgroups));
     }
-    actions
+    Ok(actions)
 }

@@ -87,7 +87,10 @@ impl Mounts {
         // sources, where it can separate them.
         let by_supervisor = wanted.iter().any(is_bind) && host.caller.user.privileged && can_set();
         let mut binder = Binder {
-            mounted: by_supervisor.then(mount_points).unwrap_or_default(),
+            mounted: by_supervisor
+                .then(mount_points)
+                .transpose()?
+                .unwrap_or_default(),
             by_supervisor,
             trees,
             open: &mut mounts.open,

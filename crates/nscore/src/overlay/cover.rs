@@ -35,10 +35,10 @@ pub(super) struct Cover<'a> {
 
 impl<'a> Cover<'a> {
     /// Nothing is covered yet.
-    pub(super) fn new(root: &'a Path, owned: bool, fresh: bool) -> Cover<'a> {
-        Cover {
+    pub(super) fn new(root: &'a Path, owned: bool, fresh: bool) -> Result<Cover<'a>> {
+        Ok(Cover {
             root,
-            mounts: mounts::below(root),
+            mounts: mounts::below(root)?,
             owned,
             fresh,
             layers: Vec::new(),
@@ -47,7 +47,7 @@ impl<'a> Cover<'a> {
             links: Vec::new(),
             base: false,
             missing: Vec::new(),
-        }
+        })
     }
 
     /// One overlay on the root's tree, the last one, and one on that of each mount
@@ -148,7 +148,7 @@ impl<'a> Cover<'a> {
         names.truncate(MANY);
         let names: Vec<_> = names
             .iter()
-            .map(|name| format!("/{}", quoted(name)))
+            .map(|name| quoted(Path::new("/").join(name)))
             .collect();
         let list = names.join(" ");
         match (names.is_empty(), more) {
@@ -289,7 +289,7 @@ mod tests {
             fs::create_dir_all(dir.join(part)).unwrap();
         }
         std::os::unix::fs::symlink("usr/bin", dir.join("bin")).unwrap();
-        let mut cover = Cover::new(&dir, true, true);
+        let mut cover = Cover::new(&dir, true, true).unwrap();
         let mount = |(at, kind): &(&str, &str)| Mount {
             at: at.into(),
             kind: (*kind).to_string(),

@@ -5,6 +5,8 @@ use std::fs;
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
 
+use crate::error::{Error, Result};
+
 /// Something mounted below the root.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Mount {
@@ -71,8 +73,9 @@ pub(super) fn is_own(at: &Path) -> bool {
 }
 
 /// The mounts below `root`, an absolute path without links, each place once.
-pub(super) fn below(root: &Path) -> Vec<Mount> {
-    let text = fs::read("/proc/self/mountinfo").unwrap_or_default();
+pub(super) fn below(root: &Path) -> Result<Vec<Mount>> {
+    const FILE: &str = "/proc/self/mountinfo";
+    let text = fs::read(FILE).map_err(|error| Error::io(format!("read {FILE}"), &error))?;
     let mut found: Vec<Mount> = Vec::new();
     for line in text.split(|byte| *byte == b'\n') {
         let Some(mount) = parse(line, root) else {
@@ -82,7 +85,7 @@ pub(super) fn below(root: &Path) -> Vec<Mount> {
         found.retain(|other| other.at != mount.at);
         found.push(mount);
     }
-    found
+    Ok(found)
 }
 
 /// One line of proc_pid_mountinfo(5).
