@@ -175,6 +175,9 @@ pub(crate) enum Action {
     /// A session of our own, with /dev/console as its terminal and as those
     /// standard streams that are terminals.
     TakeConsole([bool; 3]),
+    /// Hand over the console and what was made, and wait until init may run. What
+    /// fails from here on the supervisor clears up: we give the rights for that up.
+    Ready,
     /// One of the steps by which init is somebody else than root, or elsewhere
     /// than in /.
     User(user::Step),
@@ -309,6 +312,7 @@ impl fmt::Display for Action {
                 }
                 Ok(())
             }
+            Action::Ready => write!(f, "wait until init may run"),
             Action::User(step) => step.fmt(f),
             Action::Seal(_) => write!(f, "keep this program's file from the container"),
             Action::Harden(step) => step.fmt(f),

@@ -114,6 +114,8 @@ struct Child<'a> {
     drop_groups: bool,
     /// The caller's umask, back in force for programs.
     umask: Mode,
+    /// The supervisor knows what was made.
+    ready: bool,
 }
 
 /// Runs to the exec or the end of the process. `socket` is the only descriptor
@@ -141,6 +143,7 @@ pub(crate) fn run<'a>(
         sealed: None,
         drop_groups: false,
         umask: stat::umask(Mode::empty()),
+        ready: false,
     };
     let mut header = room.header;
     // From here on the end of the supervisor's thread ends us too; the guard
@@ -171,7 +174,7 @@ impl<'a> Child<'a> {
     #[inline(never)]
     fn give_up(mut self, action: usize, failed: Failed) -> ! {
         // Later than that the supervisor does it.
-        if !matches!(failed, Failed::Exec(_)) {
+        if !self.ready {
             self.unmake();
         }
         let report = match failed {
@@ -272,6 +275,7 @@ impl<'a> Child<'a> {
                 }
             }
             Action::TakeConsole(streams) => take_console(*streams)?,
+            Action::Ready => self.be_ready()?,
             Action::User(step) => {
                 let terminal = self.console.as_ref().map(|(_, slave)| slave.as_fd());
                 step.perform(self.login.as_deref_mut(), self.drop_groups, terminal)?;
@@ -374,8 +378,7 @@ impl<'a> Child<'a> {
 
     /// Tells the supervisor what was made, hands it console and copy, and waits
     /// until it is ready.
-    fn prepare_exec(&self) -> Result<(), Failed<'static>> {
-        stat::umask(self.umask);
+    fn be_ready(&mut self) -> Result<(), Failed<'static>> {
         for (path, end) in &self.made {
             Report::Made(Cow::Borrowed(&path.to_bytes()[..*end]))
                 .send(self.socket, &[])
@@ -392,7 +395,13 @@ impl<'a> Child<'a> {
             .send(self.socket, &fds[..count])
             .and_then(|()| Go::receive(self.socket))
             .map_err(Failed::talk)?;
-        Ok(signal::unblock_all()?)
+        self.ready = true;
+        Ok(())
+    }
+
+    fn prepare_exec(&self) -> Sys<()> {
+        stat::umask(self.umask);
+        signal::unblock_all()
     }
 }
 

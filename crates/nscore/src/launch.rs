@@ -28,7 +28,7 @@ use crate::sealed;
 use crate::signals::Signals;
 use crate::store::{Lock, Store};
 use crate::supervise::{self, Outcome, Role};
-use crate::sweep::sweep;
+use crate::sweep::{Talk, sweep};
 use crate::sys::clone::{self, Fork};
 use crate::sys::{descriptors, socket};
 use crate::tree;
@@ -83,7 +83,9 @@ fn live(
         None => start(plan, first, socket, signals, lock, leaf, resolver)?,
         Some(_) => {
             let mounter = first;
+            let talk = Talk::with(&mounter, &socket);
             let init = make_init(plan, &mounter, &socket, signals)?;
+            talk.end();
             start(plan, init, socket, signals, lock, leaf, resolver).inspect_err(|_| {
                 // It removes what it has made in the root file system.
                 let _ = mounter.wait();
@@ -109,6 +111,9 @@ fn start(
     leaf: Option<&Leaf>,
     resolver: Option<Vec<u8>>,
 ) -> Result<(Process, Option<Console>, Attached, Held)> {
+    // Its end is init's, who has to hear before that what does not go on.
+    let guard;
+    let talk = Talk::with(&init, &socket);
     if let Some(text) = &plan.outside {
         outside::run(text, &init, plan.namespaces, signals)?;
     }
@@ -120,7 +125,7 @@ fn start(
     say_go(&socket, trees)?;
     // While the child works. Once it is somebody else's program, the guard
     // alone holds it to our life.
-    let guard = match leaf {
+    guard = match leaf {
         Some(leaf) => leaf.watch(&init, network.process()).map(|()| None)?,
         None => Some(Guard::of(init.pidfd(), network.process(), lock)?),
     };
@@ -137,6 +142,7 @@ fn start(
         (_, [copy, ..]) => (None, copy),
     };
     await_exec(plan, &socket).inspect_err(|_| sweep(&init, &made))?;
+    talk.end();
     drop(socket);
     record.as_ref().map_or(Ok(()), Record::seal)?;
     tell_ready(plan, init.pid())?;

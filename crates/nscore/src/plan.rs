@@ -305,6 +305,7 @@ fn actions(
     if let Some(streams) = console {
         actions.push(Action::TakeConsole(streams));
     }
+    actions.push(Action::Ready);
     let profile = around.profile;
     actions.extend(profile.limits().map(Action::Harden));
     // What needs container root's rights comes before this.

@@ -55,11 +55,13 @@ impl Process {
 
     /// Sends it a signal; one that has ended is none to send to.
     pub(crate) fn signal(&self, number: libc::c_int) {
-        // ESRCH: it has ended meanwhile. Nothing else can fail for our child.
-        let missing = process::signal(self.pidfd.as_fd(), number) == Err(Errno::ENOSYS);
-        if missing && self.ended.get().is_none() {
-            // Nobody else waits for it, so its id is still its own.
-            process::send(self.pid, number);
+        match process::signal(self.pidfd.as_fd(), number) {
+            // Sent, or it has ended meanwhile.
+            Ok(()) | Err(Errno::ESRCH) => {}
+            // A filter keeps the call away. Nobody else waits for our child, so
+            // its id is its own until we have.
+            Err(_) if self.ended.get().is_none() => process::send(self.pid, number),
+            Err(_) => {}
         }
     }
 }

@@ -1,17 +1,55 @@
-//! Removing what a start has added to the root file system after its exec has
-//! failed: the process that was to be init has given its rights up by then.
+//! Removing what a start that fails has added to the root file system: by the
+//! process that was to be init, or once it has given its rights up by another.
 
 use std::ffi::CString;
-use std::os::fd::{AsFd as _, BorrowedFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 
 use nix::fcntl::{OFlag, open};
+use nix::poll::{PollFd, PollFlags, poll};
 use nix::sched::CloneFlags;
+use nix::sys::socket::{Shutdown, shutdown};
 use nix::sys::stat::Mode;
 
 use crate::child::NAME;
 use crate::process::Process;
 use crate::sys::clone::{self, Fork};
 use crate::sys::{Sys, ids, mount, path, process};
+
+/// Our conversation with a process that is to be init, or makes it. Broken off,
+/// that process takes back what it has made, and ends.
+pub(crate) struct Talk<'a> {
+    child: &'a Process,
+    socket: &'a OwnedFd,
+    over: bool,
+}
+
+impl<'a> Talk<'a> {
+    pub(crate) fn with(child: &'a Process, socket: &'a OwnedFd) -> Talk<'a> {
+        Talk {
+            child,
+            socket,
+            over: false,
+        }
+    }
+
+    /// All is said.
+    pub(crate) fn end(mut self) {
+        self.over = true;
+    }
+}
+
+impl Drop for Talk<'_> {
+    /// A child that does not come to see it soon, because a helper keeps it, will
+    /// be killed.
+    fn drop(&mut self) {
+        const PATIENCE: u16 = 1000;
+        if !self.over {
+            let _ = shutdown(self.socket.as_raw_fd(), Shutdown::Both);
+            let end = PollFd::new(self.child.pidfd(), PollFlags::POLLIN);
+            let _ = poll(&mut [end], PATIENCE);
+        }
+    }
+}
 
 /// Removes these paths in the root of `init`, the last first. That process is
 /// still one of ours, and nothing of the container's has run beside it. What
