@@ -219,6 +219,8 @@ impl Action {
             Action::CloneInit(_) => Op::Namespaces,
             Action::Overlay(step) => step.op(),
             Action::Mounts(step) => step.op(),
+            Action::MakeConsole(_) => Op::Terminal,
+            Action::RunInside(_) => Op::Process,
             Action::Pivot { .. } => Op::Pivot,
             Action::Harden(harden::Step::Filter(_)) => Op::Filter,
             _ => Op::Other,

@@ -134,7 +134,11 @@ pub(crate) fn refuse_setuid() -> Result<()> {
 
 fn own_map(path: &str) -> Result<IdMap> {
     let text = procfs::read(path).map_err(|error| {
-        Error::io(format!("read {path}"), &error).with_hint("/proc must be mounted")
+        let failed = Error::io(format!("read {path}"), &error);
+        match error.kind() {
+            std::io::ErrorKind::NotFound => failed.with_hint("/proc must be mounted"),
+            _ => failed,
+        }
     })?;
     IdMap::from_kernel_text(&text)
         .ok_or_else(|| Error::new(format!("read {path}"), "this user namespace maps no id"))

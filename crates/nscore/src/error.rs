@@ -76,6 +76,14 @@ impl Error {
         }
     }
 
+    /// A program of the host's that could not be started.
+    pub(crate) fn spawn(what: impl Into<String>, error: &std::io::Error) -> Error {
+        match error.raw_os_error() {
+            Some(number) => Error::system(Op::Process, what, Errno::from_raw(number)),
+            None => Error::new(what, error),
+        }
+    }
+
     /// The same error with this advice.
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Error {

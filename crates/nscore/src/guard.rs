@@ -13,6 +13,7 @@ use crate::caps::Set;
 use crate::cgroup::Traces;
 use crate::child::NAME;
 use crate::error::{Error, Result};
+use crate::hint::Op;
 use crate::store::Lock;
 use crate::sys::clone::{self, Fork};
 use crate::sys::harden::drop_capabilities;
@@ -98,7 +99,7 @@ impl Guard {
 }
 
 fn failed(errno: nix::errno::Errno) -> Error {
-    Error::errno("start the guard process", errno)
+    Error::system(Op::Process, "start the guard process", errno)
 }
 
 /// The rest of the life of a process that has made a command, as its guard. Of its

@@ -1,6 +1,7 @@
 //! One table that turns an operation, an error number and what this machine is
 //! into advice. A row speaks only when a checked fact supports it.
 
+mod exhausted;
 mod harden;
 mod layers;
 mod missing;
@@ -39,6 +40,10 @@ pub(crate) enum Op {
     Pivot,
     /// Installing a filter, seccomp(2).
     Filter,
+    /// Making a process, fork(2).
+    Process,
+    /// Making a pseudo-terminal in a container.
+    Terminal,
     /// setns(2) into another process's namespaces.
     Join,
     /// Making an interface of the host's network, rtnetlink(7).
@@ -77,6 +82,8 @@ pub(crate) struct Facts {
     pub(crate) masked: Option<String>,
     /// The kernel does not list what filters can answer.
     pub(crate) no_filters: bool,
+    /// The sysctls `kernel.pty.max` and `kernel.pty.reserve`.
+    pub(crate) terminals: Option<(u64, u64)>,
     /// System calls that are not there.
     pub(crate) missing: Vec<missing::Call>,
     /// A filter of system calls is on this process.
@@ -114,6 +121,8 @@ impl Facts {
                 below("/proc/") && !below("/proc/sys/fs/binfmt_misc") || below("/sys/firmware")
             }),
             no_filters: !Path::new("/proc/sys/kernel/seccomp").exists(),
+            terminals: number("/proc/sys/kernel/pty/max")
+                .zip(number("/proc/sys/kernel/pty/reserve")),
             missing: missing::probe(),
             filtered: process::filtered(),
             kernel: kernel_version(),
@@ -284,6 +293,21 @@ const TABLE: &[Row] = &[
         advise: disabled,
     },
     Row {
+        op: Op::Namespaces,
+        errno: Errno::EAGAIN,
+        advise: exhausted::processes,
+    },
+    Row {
+        op: Op::Process,
+        errno: Errno::EAGAIN,
+        advise: exhausted::processes,
+    },
+    Row {
+        op: Op::Terminal,
+        errno: Errno::ENOSPC,
+        advise: exhausted::terminals,
+    },
+    Row {
         op: Op::WriteMap,
         errno: Errno::EPERM,
         advise: map_forbidden,
@@ -432,6 +456,7 @@ mod tests {
             initramfs: true,
             no_filters: true,
             masked: Some("/proc/kcore".into()),
+            terminals: Some((4096, 1024)),
             missing: Vec::new(),
             filtered: false,
             kernel: Some((5, 10)),

@@ -301,12 +301,14 @@ impl Entry {
         if errno == Errno::EAGAIN && self.found.terms.cgroup {
             return cgroup::not_entered(errno);
         }
-        let op = match step == Step::EnterNamespaces as usize {
-            true => Op::Join,
-            false => Op::Other,
-        };
+        let ops = [
+            (Step::EnterNamespaces, Op::Join),
+            (Step::MakeCommand, Op::Process),
+            (Step::MakeTerminal, Op::Terminal),
+        ];
+        let op = ops.iter().find(|(known, _)| *known as usize == step);
         let words = Step::WORDS.get(step).unwrap_or(&Step::WORDS[0]);
-        Error::system(op, *words, errno)
+        Error::system(op.map_or(Op::Other, |(_, op)| *op), *words, errno)
     }
 }
 

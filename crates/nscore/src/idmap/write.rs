@@ -72,7 +72,9 @@ impl MapPlan {
                     .stdout(Stdio::null())
                     .stderr(Stdio::piped());
                 let run = || format!("run {}", path.display());
-                let child = command.spawn().map_err(|error| Error::io(run(), &error))?;
+                let child = command
+                    .spawn()
+                    .map_err(|error| Error::spawn(run(), &error))?;
                 return Ok(Writing {
                     helper: Some((child, self.what())),
                 });

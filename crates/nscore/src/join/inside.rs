@@ -15,6 +15,7 @@ use crate::cgroup;
 use crate::child::NAME;
 use crate::error::{Error, Result};
 use crate::guard;
+use crate::hint::Op;
 use crate::message::Report;
 use crate::sealed;
 use crate::sys::clone::{self, Fork};
@@ -90,7 +91,7 @@ impl Drop for Joiner {
 /// Starts the joiner.
 #[allow(unsafe_code)]
 pub(super) fn start(entry: &mut Entry) -> Result<Joiner> {
-    let failed = |errno| Error::errno(Step::WORDS[Step::Prepare as usize], errno);
+    let failed = |errno| Error::system(Op::Process, Step::WORDS[Step::Prepare as usize], errno);
     process::can_signal().map_err(failed)?;
     let (ours, theirs) = socket::pair().map_err(failed)?;
     let (life, our_life) = unistd::pipe2(OFlag::O_CLOEXEC).map_err(failed)?;

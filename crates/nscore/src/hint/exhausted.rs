@@ -1,0 +1,19 @@
+//! Advice about what there is no more of.
+
+use super::{Advice, Facts, explained};
+
+/// All that EAGAIN means of making one, clone(2).
+pub(super) fn processes(_: &Facts) -> Option<Advice> {
+    explained(
+        "there are too many processes",
+        "a limit is reached: ulimit -u of this user, or pids.max of a cgroup",
+    )
+}
+
+pub(super) fn terminals(facts: &Facts) -> Option<Advice> {
+    let (max, reserve) = facts.terminals?;
+    explained(
+        "all pseudo-terminals are in use",
+        format!("kernel.pty.max is {max}, of which containers leave {reserve} to the host"),
+    )
+}
