@@ -12,6 +12,7 @@ use tests::{
 
 each_user!(
     init_leads_a_session_on_its_own_terminal,
+    a_machine_leaves_its_console_to_who_logs_in,
     it_is_raw_meanwhile_and_restored_by_every_signal,
     a_start_that_fails_leaves_it_alone,
     a_stop_restores_it_and_going_on_takes_it_back,
@@ -49,13 +50,55 @@ fn init_leads_a_session_on_its_own_terminal(me: &User) {
         let number = (libc::major(meta.rdev()), libc::minor(meta.rdev()));
         assert_eq!(number, (136, 0), "stream {stream}");
     }
-    // Session, terminal and the group in its foreground, proc_pid_stat(5).
-    let stat = fs::read_to_string(format!("/proc/{init}/stat")).unwrap();
-    let fields: Vec<&str> = stat.rsplit(") ").next().unwrap().split(' ').collect();
-    let init = init.to_string();
-    assert_eq!(fields[3..6], [&init, "34816", &init], "{stat}");
+    let own = init.to_string();
+    assert_eq!(session(init), [&own, &own, "34816", &own]);
     drop(running);
     assert_no_traces(&root);
+}
+
+/// Its process group, session, terminal and the group in the foreground of that,
+/// proc_pid_stat(5).
+fn session(pid: u32) -> [String; 4] {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let fields = stat.rsplit(") ").next().unwrap().split(' ').skip(2).take(4);
+    let fields: Vec<String> = fields.map(str::to_owned).collect();
+    fields.try_into().expect("four fields")
+}
+
+/// An init that is none by its own file keeps its terminal.
+fn a_machine_leaves_its_console_to_who_logs_in(me: &User) {
+    let root = root(me);
+    root.write("/etc/inittab", "::respawn:-/bin/sh\n", 0o644);
+    let pty = Pty::open();
+    let mut running = pty.run(&me.contain().arg(&root).arg("/sbin/init"));
+    pty.wait_for("# ").keys("echo flags:$-:$((6 * 7))\n");
+    pty.wait_for(":42");
+    let screen = pty.screen();
+    let flags = screen.rsplit("flags:").next().unwrap();
+    assert!(flags.contains('m'), "no job control: {screen:?}");
+    pty.keys("sleep 1000; echo no\n").keys("\x03");
+    pty.keys("echo interrupted:$?\n")
+        .wait_for("interrupted:130");
+    let init = running.init();
+    let [group, session_of, terminal, foreground] = session(init);
+    assert_eq!(
+        [group, terminal, foreground],
+        [&init.to_string(), "0", "-1"]
+    );
+    assert_ne!(session_of, init.to_string());
+    pty.keys("poweroff\n");
+    assert_eq!(running.ended(), Some(0), "{}", pty.screen());
+    assert_no_traces(&root);
+
+    fs::remove_file(root.at("/sbin/init")).unwrap();
+    root.write(
+        "/sbin/init",
+        "#!/bin/sh\necho Script; exec sleep 1000\n",
+        0o755,
+    );
+    let mut running = pty.run(&me.contain().arg(&root).arg("/sbin/init"));
+    pty.wait_for("Script");
+    assert_eq!(session(running.init())[2], "34816");
 }
 
 fn it_is_raw_meanwhile_and_restored_by_every_signal(me: &User) {

@@ -172,9 +172,12 @@ pub(crate) enum Action {
     /// Make the new root the root and forget the old one, which may be covered
     /// by a mount of ours.
     Pivot { covered: bool },
-    /// A session of our own, with /dev/console as its terminal and as those
-    /// standard streams that are terminals.
-    TakeConsole([bool; 3]),
+    /// A session of our own, with /dev/console as those standard streams that
+    /// are terminals, and as its terminal or for others to make it theirs.
+    TakeConsole {
+        streams: [bool; 3],
+        controlling: bool,
+    },
     /// Hand over the console and what was made, and wait until init may run. What
     /// fails from here on the supervisor clears up: we give the rights for that up.
     Ready,
@@ -301,15 +304,19 @@ impl fmt::Display for Action {
             Action::LoopbackUp => write!(f, "bring up lo"),
             Action::RunInside(program) => write!(f, "run inside helper {program}"),
             Action::Pivot { .. } => write!(f, "pivot to the new root"),
-            Action::TakeConsole(streams) => {
+            Action::TakeConsole {
+                streams,
+                controlling,
+            } => {
                 write!(f, "open /dev/console")?;
                 if f.alternate() {
-                    let names = ["stdin", "stdout", "stderr"];
-                    let taken = names.iter().zip(streams).filter(|(_, taken)| **taken);
+                    let names = ["controlling terminal", "stdin", "stdout", "stderr"];
+                    let [stdin, stdout, stderr] = *streams;
+                    let taken = [*controlling, stdin, stdout, stderr];
+                    let taken = names.iter().zip(taken).filter(|(_, taken)| *taken);
                     let taken: Vec<_> = taken.map(|(name, _)| *name).collect();
-                    match &taken[..] {
-                        [] => f.write_str(" as controlling terminal")?,
-                        some => write!(f, " as controlling terminal, {}", some.join(", "))?,
+                    if !taken.is_empty() {
+                        write!(f, " as {}", taken.join(", "))?;
                     }
                 }
                 Ok(())

@@ -274,7 +274,10 @@ impl<'a> Child<'a> {
                     mount::pivot_here()?;
                 }
             }
-            Action::TakeConsole(streams) => take_console(*streams)?,
+            Action::TakeConsole {
+                streams,
+                controlling,
+            } => take_console(*streams, *controlling)?,
             Action::Ready => self.be_ready()?,
             Action::User(step) => {
                 let terminal = self.console.as_ref().map(|(_, slave)| slave.as_fd());
@@ -431,13 +434,23 @@ fn enter_time() -> Sys<()> {
     nix::sched::setns(&namespace, NEWTIME)
 }
 
-/// A session whose controlling terminal is the container's console. By path,
-/// so that ttyname(3) finds the name /dev/console.
-fn take_console(streams: [bool; 3]) -> Sys<()> {
-    unistd::setsid()?;
-    let flags = OFlag::O_RDWR | OFlag::O_CLOEXEC;
+/// Opens the console, by path so that ttyname(3) finds the name /dev/console. It
+/// becomes the controlling terminal of a session of our own, or that of whoever
+/// asks for it first. A session leader asks by opening it, and an init that
+/// starts as none, as a kernel starts it, does not expect that: so it leads but
+/// a process group, and leaves the terminal of our caller's session.
+fn take_console(streams: [bool; 3], controlling: bool) -> Sys<()> {
+    if controlling {
+        unistd::setsid()?;
+    } else {
+        unistd::setpgid(unistd::Pid::from_raw(0), unistd::Pid::from_raw(0))?;
+        tty::leave_controlling()?;
+    }
+    let flags = OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
     let console = nix::fcntl::open(c"/dev/console", flags, Mode::empty())?;
-    tty::set_controlling(&console)?;
+    if controlling {
+        tty::set_controlling(&console)?;
+    }
     for (stream, taken) in (0..).zip(streams) {
         if taken {
             descriptors::make_stream(console.as_fd(), stream)?;

@@ -47,6 +47,7 @@ mod join;
 mod launch;
 mod limits;
 pub mod list;
+mod machine;
 mod mask;
 mod message;
 mod mounts;

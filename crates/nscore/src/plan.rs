@@ -21,6 +21,7 @@ use crate::harden::Profile;
 use crate::host::Host;
 use crate::idmap::{MapSpec, Maps};
 use crate::init;
+use crate::machine;
 use crate::mask;
 use crate::mounts::{self, Mounts};
 use crate::name::{Hostname, Name};
@@ -303,7 +304,10 @@ fn actions(
     let covered = root.over_host.is_some();
     actions.push(Action::Pivot { covered });
     if let Some(streams) = console {
-        actions.push(Action::TakeConsole(streams));
+        actions.push(Action::TakeConsole {
+            streams,
+            controlling: !machine::is_init(spec, &command(spec)),
+        });
     }
     actions.push(Action::Ready);
     let profile = around.profile;

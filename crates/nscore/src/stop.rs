@@ -1,9 +1,10 @@
 //! How each kind of init is asked to stop: by the signal or the command of its
 //! own manual, and by the caller's signal where nothing better is known.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::str::FromStr;
 
@@ -69,20 +70,22 @@ pub(crate) enum Method {
     Command(&'static [&'static str]),
 }
 
-/// What powers the machine off, by the name of the program that is PID 1.
-fn method(program: &str) -> Option<Method> {
-    Some(match program {
+/// What powers the machine off, by the name of the program that is PID 1 and
+/// what that program was called.
+pub(crate) fn method(program: &OsStr, called: &OsStr) -> Option<Method> {
+    Some(match program.to_str()? {
         // systemd(1), "SIGNALS": SIGRTMIN+3 halts.
         "systemd" => Method::Signal(libc::SIGRTMIN() + 3),
-        // busybox init.c: SIGUSR2 powers off.
-        "busybox" => Method::Signal(libc::SIGUSR2),
+        // busybox init.c: SIGUSR2 powers off. It is many programs.
+        "busybox" if called == "init" || called == "linuxrc" => Method::Signal(libc::SIGUSR2),
         // finit(8), "SIGNALS": SIGUSR2 powers off.
         "finit" => Method::Signal(libc::SIGUSR2),
         // dinit(8), "SIGNALS": SIGTERM halts.
         "dinit" => Method::Signal(libc::SIGTERM),
-        // s6-svscan(8): the machine's own script knows what to bring down.
-        // runit(8), init(8) of sysvinit: no signal powers off.
-        "s6-svscan" | "runit" | "init" => Method::Command(&["poweroff"]),
+        // s6-svscan(8): the machine's own script knows what to bring down; where
+        // there is none, SIGTERM ends all services, and it is what follows.
+        // runit(8), init(8) of sysvinit: no signal powers off by itself.
+        "s6-svscan" | "runit" | "runit-init" | "init" => Method::Command(&["poweroff"]),
         // openrc-shutdown(8).
         "openrc-init" => Method::Command(&["openrc-shutdown", "--poweroff", "now"]),
         _ => return None,
@@ -95,13 +98,8 @@ pub(crate) fn of(init: libc::pid_t) -> Option<Method> {
     let program = fs::read_link(format!("/proc/{init}/exe")).ok()?;
     let command = fs::read(format!("/proc/{init}/cmdline")).unwrap_or_default();
     let called = command.split(|byte| *byte == 0).next().unwrap_or_default();
-    let called = Path::new(std::str::from_utf8(called).ok()?).file_name()?;
-    let program = program.file_name()?.to_str()?;
-    // busybox is many programs; as init it is called init.
-    if program == "busybox" && called != "init" && called != "linuxrc" {
-        return None;
-    }
-    method(program)
+    let called = Path::new(OsStr::from_bytes(called)).file_name()?;
+    method(program.file_name()?, called)
 }
 
 /// Starts the command in the container of `init`, with no input and no output.

@@ -3,49 +3,21 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
-use std::os::fd::{AsFd as _, AsRawFd as _};
 use std::path::Path;
 
-use nix::fcntl::{OFlag, open};
-use nix::sys::stat::Mode;
-
 use crate::action::Action;
-use crate::exec::{self, c_string};
+use crate::machine;
 use crate::mounts::{self, Mount, What};
 use crate::spec::Spec;
-use crate::sys::path;
 
 /// Whether the command is systemd, as the root has it: often by way of a link,
 /// from /sbin/init.
 pub(crate) fn is_init(spec: &Spec, command: &[OsString]) -> bool {
-    let Some(program) = command.first().filter(|_| !spec.init) else {
-        return false;
-    };
-    let name = Path::new(program).file_name();
-    if ![Some(OsStr::new("init")), Some(OsStr::new("systemd"))].contains(&name) {
-        return false;
-    }
-    let candidates: Vec<OsString> = if program.as_encoded_bytes().contains(&b'/') {
-        vec![program.clone()]
-    } else {
-        let dirs = exec::PATH.split(':');
-        dirs.map(|dir| Path::new(dir).join(program).into())
-            .collect()
-    };
-    let found = candidates
-        .iter()
-        .find_map(|path| resolved_name(&spec.root, path));
-    found.is_some_and(|name| name == "systemd")
-}
-
-/// The name of the file that a path leads to inside of `root`, if there is any.
-/// Nothing there is opened but to find it.
-fn resolved_name(root: &Path, path: &OsStr) -> Option<OsString> {
-    let find = OFlag::O_PATH | OFlag::O_CLOEXEC;
-    let root = open(root, find | OFlag::O_DIRECTORY, Mode::empty()).ok()?;
-    let file = path::open_in_root(root.as_fd(), &c_string(path).ok()?, find).ok()?;
-    let link = fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd())).ok()?;
-    link.file_name().map(OsStr::to_os_string)
+    let name = command
+        .first()
+        .and_then(|program| Path::new(program).file_name());
+    [Some(OsStr::new("init")), Some(OsStr::new("systemd"))].contains(&name)
+        && machine::program(spec, command).is_some_and(|program| program.name == "systemd")
 }
 
 /// Whether the caller has something in mind for /run.

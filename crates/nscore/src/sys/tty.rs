@@ -3,6 +3,8 @@
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::sys::stat::Mode;
 
 use super::{Sys, cvt, cvt_fd};
 
@@ -144,6 +146,18 @@ pub(crate) fn open_slave(master: impl AsFd) -> Sys<OwnedFd> {
 pub(crate) fn set_controlling(fd: impl AsFd) -> Sys<()> {
     // SAFETY: the argument is an int.
     cvt(unsafe { libc::ioctl(fd.as_fd().as_raw_fd(), libc::TIOCSCTTY, 0) }.into()).map(drop)
+}
+
+/// Leaves the session's controlling terminal, if there is one, to the others of
+/// the session: ours is the process that does not lead it.
+pub(crate) fn leave_controlling() -> Sys<()> {
+    let flags = OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
+    let terminal = match nix::fcntl::open(c"/dev/tty", flags, Mode::empty()) {
+        Err(Errno::ENXIO) => return Ok(()),
+        other => other?,
+    };
+    // SAFETY: the request takes no argument.
+    cvt(unsafe { libc::ioctl(terminal.as_raw_fd(), libc::TIOCNOTTY) }.into()).map(drop)
 }
 
 /// Whether we are the terminal's foreground process group.
