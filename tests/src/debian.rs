@@ -1,5 +1,5 @@
-//! Debian with runit: a tar ball made once a machine, and a root of each
-//! user's unpacked from it by the pseudo under test.
+//! Debian: tar balls made once a machine, and a root of each user's with runit,
+//! unpacked by the pseudo under test.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -36,7 +36,7 @@ impl AsRef<std::ffi::OsStr> for Debian {
     }
 }
 
-/// The tar ball; made by mmdebstrap as root, the first time.
+/// The tar ball with runit.
 ///
 /// # Errors
 /// Why there is none, as a skip records it.
@@ -44,6 +44,11 @@ impl AsRef<std::ffi::OsStr> for Debian {
 /// # Panics
 /// When mmdebstrap fails.
 pub fn debian_tar() -> Result<PathBuf, String> {
+    tar("debian.tar", &RECIPE)
+}
+
+/// A tar ball of this name; made by mmdebstrap as root, the first time.
+pub(crate) fn tar(name: &str, recipe: &[&str]) -> Result<PathBuf, String> {
     if !host_is_root() {
         let made = std::fs::read_dir("/var/tmp/contain-tests-0")
             .ok()
@@ -53,13 +58,13 @@ pub fn debian_tar() -> Result<PathBuf, String> {
                     entry
                         .file_name()
                         .to_str()?
-                        .starts_with("debian.tar-")
+                        .starts_with(&format!("{name}-"))
                         .then(|| entry.path())
                 })
             });
-        return made.ok_or_else(|| "only root makes the Debian tar ball".to_owned());
+        return made.ok_or_else(|| format!("only root makes the tar ball {name}"));
     }
-    Ok(built("debian.tar", &RECIPE, |tar| {
+    Ok(built(name, &recipe, |tar| {
         let mut mmdebstrap = Command::new("timeout");
         mmdebstrap.args([
             "--kill-after=10",
@@ -68,7 +73,7 @@ pub fn debian_tar() -> Result<PathBuf, String> {
             "--quiet",
             "--format=tar",
         ]);
-        mmdebstrap.args(RECIPE).arg(tar).stdin(Stdio::null());
+        mmdebstrap.args(recipe).arg(tar).stdin(Stdio::null());
         let status = mmdebstrap.status().expect("mmdebstrap is not installed");
         assert!(status.success(), "mmdebstrap: {status}");
     }))

@@ -10,6 +10,7 @@
 
 mod calls;
 mod debian;
+mod machine;
 mod message;
 mod network;
 mod out;
@@ -27,6 +28,7 @@ mod user;
 
 pub use calls::call_number;
 pub use debian::{Debian, INCLUDE, debian, debian_tar, unpack};
+pub use machine::machine;
 pub use message::{Complaint, errors};
 pub use network::Network;
 pub use out::Out;
@@ -37,7 +39,7 @@ pub use pty::Pty;
 pub use roots::{Root, empty_root, hand_made, libraries, root};
 pub use run::Cmd;
 pub use running::Running;
-pub use skip::record_skip;
+pub use skip::{record, record_skip};
 pub use store::{host_is_root, install, scratch_dir, store};
 pub use traces::{assert_no_traces, traces};
 pub use user::{As, User, with_user};

@@ -1,10 +1,11 @@
-//! Skipped tests: each says why, in a file that tests/run compares with the
-//! list of the skips that are allowed.
+//! What tests tell besides passing or failing, in files that tests/run reads:
+//! that they are skipped, and rows of a table.
 
 use std::fs::OpenOptions;
 use std::io::Write as _;
 
-/// Appends `FILE::TEST: REASON` to the file that `CONTAIN_SKIPS` names.
+/// Appends `FILE::TEST: REASON` to the file that `CONTAIN_SKIPS` names, which
+/// tests/run compares with the list of the skips that are allowed.
 pub fn record_skip(reason: &str) {
     let program = std::env::current_exe().unwrap_or_default();
     let program = program
@@ -16,12 +17,20 @@ pub fn record_skip(reason: &str) {
         .rsplit_once('-')
         .map_or(program.as_str(), |(theme, _hash)| theme);
     let thread = std::thread::current();
-    let line = format!("{theme}::{}: {reason}\n", thread.name().unwrap_or("?"));
-    eprint!("skipped {line}");
-    if let Some(path) = std::env::var_os("CONTAIN_SKIPS").filter(|path| !path.is_empty()) {
+    let line = format!("{theme}::{}: {reason}", thread.name().unwrap_or("?"));
+    eprintln!("skipped {line}");
+    record("CONTAIN_SKIPS", &line);
+}
+
+/// Appends a line to the file that an environment variable names, if it does.
+///
+/// # Panics
+/// When it cannot.
+pub fn record(variable: &str, line: &str) {
+    if let Some(path) = std::env::var_os(variable).filter(|path| !path.is_empty()) {
         // One write in append mode: lines of parallel tests do not mix.
         let file = OpenOptions::new().create(true).append(true).open(path);
-        file.and_then(|mut file| file.write_all(line.as_bytes()))
-            .expect("cannot record a skip");
+        file.and_then(|mut file| file.write_all(format!("{line}\n").as_bytes()))
+            .unwrap_or_else(|error| panic!("{variable}: {error}"));
     }
 }
