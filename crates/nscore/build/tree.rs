@@ -2,7 +2,7 @@
 //! binary search over the numbers. The kernel tries a new filter with every
 //! number it has, so that short paths are what makes it quick to install.
 
-use crate::calls::{Verdict, Verdicts};
+use super::calls::{Verdict, Verdicts};
 
 /// An instruction: struct sock_filter of linux/filter.h.
 #[derive(Debug, Clone, Copy)]
