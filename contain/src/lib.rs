@@ -279,7 +279,8 @@ impl Args {
 /// # Errors
 /// Whatever keeps the container from starting: nothing of it is left then.
 pub fn run(args: Args) -> anyhow::Result<u8> {
-    let (args, mounts) = match &args.config {
+    let config = args.config.clone();
+    let (args, mounts) = match &config {
         Some(file) => config::merge(file, &std::env::args_os().collect::<Vec<_>>())?,
         None => (args, Vec::new()),
     };
@@ -292,6 +293,14 @@ pub fn run(args: Args) -> anyhow::Result<u8> {
         return Ok(0);
     }
     if let Some(scope) = Scope::due(&spec)? {
+        // It is read once more there: a pipe has nothing left by then.
+        if let Some(file) = config.filter(|file| !file.is_file()) {
+            let name = file.display().to_string();
+            let what = format!("read {} again in a scope of systemd", name.escape_debug());
+            return Err(Error::new(what, "it is not a regular file")
+                .with_hint(scope.hint())
+                .into());
+        }
         return Err(scope.enter().into());
     }
     let plan = Plan::new(&spec, &host)?;

@@ -90,10 +90,14 @@ impl Scope {
             Ok(program) => program,
             Err(error) => return Error::io(what, &error),
         };
-        let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
+        let arguments = std::env::args_os().skip(1);
+        let words: Vec<OsString> = [program.into()].into_iter().chain(arguments).collect();
         let mut command = Command::new(&self.systemd_run);
-        command.args(self.options(&unit_name())).arg("--quiet");
-        if arguments
+        command
+            .args(self.options(&unit_name()))
+            .arg("--quiet")
+            .arg(format!("--description={}", description(&words)));
+        if words
             .iter()
             .any(|word| word.as_encoded_bytes().contains(&b'$'))
         {
@@ -102,7 +106,7 @@ impl Scope {
         if let Some(runtime) = &self.runtime {
             command.env("XDG_RUNTIME_DIR", runtime);
         }
-        let error = command.arg("--").arg(program).args(arguments).exec();
+        let error = command.arg("--").args(words).exec();
         Error::io(what, &error)
     }
 
@@ -116,23 +120,17 @@ impl Scope {
             .collect()
     }
 
-    /// Since version 254 systemd-run takes `$NAME` in arguments for its own, or
-    /// warns that it will one day, unless told not to.
+    /// systemd-run is to leave `$NAME` in arguments as it is, if its version has
+    /// to be told.
     fn no_expansion(&self) -> Option<&'static str> {
         let output = Command::new(&self.systemd_run).arg("--version").output();
-        let text = String::from_utf8(output.ok()?.stdout).ok()?;
-        let version: u32 = text
-            .split_whitespace()
-            .nth(1)?
-            .split(|c: char| !c.is_ascii_digit())
-            .next()?
-            .parse()
-            .ok()?;
-        (version >= 254).then_some("--expand-environment=no")
+        let expands = output.map_or(true, |output| expands(&output.stdout));
+        expands.then_some("--expand-environment=no")
     }
 
     /// What a caller who does not start again can do.
-    pub(super) fn hint(&self) -> String {
+    #[must_use]
+    pub fn hint(&self) -> String {
         let user = if self.runtime.is_some() {
             "--user "
         } else {
@@ -140,6 +138,25 @@ impl Scope {
         };
         format!("systemd-run {user}--scope -p Delegate=yes starts it in a cgroup of its own")
     }
+}
+
+/// Whether a systemd-run that says this of its version knows how not to replace
+/// `$NAME`: since 254, and scopes are no exception any more since 258. One that
+/// cannot be understood had better refuse the option than change an argument.
+fn expands(version: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(version);
+    let word = text.split_whitespace().nth(1).unwrap_or_default();
+    let number = word.split(|c: char| !c.is_ascii_digit()).next();
+    number
+        .and_then(|number| number.parse::<u32>().ok())
+        .is_none_or(|number| number >= 254)
+}
+
+/// What the scope is called in listings: the command, in the UTF-8 that D-Bus
+/// insists on.
+fn description(words: &[OsString]) -> String {
+    let words: Vec<String> = words.iter().map(quoted).collect();
+    words.join(" ")
 }
 
 /// A name that no other scope has.
@@ -179,5 +196,30 @@ mod tests {
             assert!(!is_ours(Path::new(&other)), "{other}");
         }
         assert!(is_ours(Path::new(&format!("/{}", unit_name()))));
+    }
+
+    #[test]
+    fn knows_which_versions_expand() {
+        for (version, expected) in [
+            ("systemd 247 (247.3-7+deb11u7)\n+PAM +AUDIT\n", false),
+            ("systemd 252 (252.39-1~deb12u2)\n", false),
+            ("systemd 253.1\n", false),
+            ("systemd 254 (254.5-2.fc39)\n", true),
+            ("systemd 257 (257.13-1~deb13u1)\n", true),
+            ("systemd 258~rc1 (258~rc1-1)\n", true),
+            ("systemd v259-rc2\n", true),
+            ("systemd\n", true),
+            ("", true),
+        ] {
+            assert_eq!(expands(version.as_bytes()), expected, "{version}");
+        }
+    }
+
+    #[test]
+    fn describes_any_command() {
+        let words = ["/bin/contain", "-m", "1M", "a b\n"].map(OsString::from);
+        assert_eq!(description(&words), "/bin/contain -m 1M a b\\n");
+        let latin = <OsString as std::os::unix::ffi::OsStringExt>::from_vec(vec![b'x', 0xff]);
+        assert_eq!(description(&[latin]), "x\u{fffd}");
     }
 }
