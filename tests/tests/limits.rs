@@ -20,6 +20,7 @@ some_users!(
     a_limit_of_the_core_holds: root,
     inject_enters_the_cgroup: root,
     no_end_leaves_a_cgroup: root,
+    what_nobody_removed_is_removed: root,
     systemd_has_its_surroundings: root,
     systemd_without_a_cgroup_is_refused: delegated plain,
 );
@@ -253,6 +254,68 @@ fn no_end_leaves_a_cgroup(me: &User) {
         0
     );
     assert_eq!(left_by(CORE, "no-such-command", 127), 0);
+    assert_no_traces(&root);
+}
+
+/// Where supervisor and guard were killed at once, the next end does their work.
+fn what_nobody_removed_is_removed(me: &User) {
+    let (root, Some(top)) = (root(me), own_cgroup()) else {
+        return;
+    };
+    let (mut running, dir) = start(me, &root, &top);
+    let init = running.init();
+    // Stopped, it does not see the end of the guard.
+    running.signal(libc::SIGSTOP);
+    let mut guard = children(running.pid());
+    guard.retain(|&pid| pid != init);
+    assert_eq!(guard.len(), 1);
+    kill(guard[0]);
+    kill(running.pid());
+    drop(running);
+    assert!(eventually(5 * SECOND, || !alive(init)));
+    // Its name says that it is new; by another it is old, or somebody's.
+    let name = dir.file_name().unwrap().to_str().unwrap();
+    let pid = name.split('-').nth(1).unwrap();
+    let make = |name: &str| {
+        let dir = top.join(name);
+        fs::create_dir_all(dir.join("container/a")).unwrap();
+        dir
+    };
+    let old = make(&format!("contain-{pid}-1"));
+    let alive = make(&format!("contain-{}-1", std::process::id()));
+    let busy = make("contain-4194305-1");
+    let mut sleeper = std::process::Command::new("/bin/sleep")
+        .arg("1000")
+        .spawn()
+        .unwrap();
+    fs::write(
+        busy.join("container/cgroup.procs"),
+        sleeper.id().to_string(),
+    )
+    .unwrap();
+    let run = || {
+        let cmd = me.contain().arg("-c").args(CORE).arg(&root);
+        cmd.arg("/bin/true").run().says("");
+    };
+    run();
+    assert!(!old.exists());
+    assert!(dir.exists() && alive.exists() && busy.join("container/a").exists());
+    sleeper.kill().unwrap();
+    sleeper.wait().unwrap();
+    run();
+    assert!(!busy.exists());
+    for left in [dir, alive] {
+        for below in [
+            "container/a/b",
+            "container/a",
+            "container/c",
+            "container",
+            "",
+        ] {
+            let _ = fs::remove_dir(left.join(below));
+        }
+        assert!(!left.exists());
+    }
     assert_no_traces(&root);
 }
 

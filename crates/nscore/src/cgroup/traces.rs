@@ -3,13 +3,14 @@
 
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::sched::CloneFlags;
+use nix::sys::signal::kill;
 use nix::sys::stat::Mode;
-use nix::unistd;
+use nix::unistd::{self, Pid};
 
 use super::home::Home;
 use crate::error::{Error, Result, quoted};
@@ -64,8 +65,25 @@ impl Traces {
             std::thread::sleep(pause);
             pause = (pause * 2).min(Duration::from_millis(100));
         }
+        self.clear_abandoned();
         if self.moves {
             let _ = self.move_back();
+        }
+    }
+
+    /// Removes what is left beside it of containers whose supervisor and guard
+    /// were killed at the same moment.
+    fn clear_abandoned(&self) {
+        let now = since_epoch();
+        let names = cgroup::children(self.fd(), usize::MAX).unwrap_or_default();
+        for name in names.iter().filter(|name| is_abandoned(name, now)) {
+            // An init that cleared its death signal lives on in it.
+            let empty = cgroup::open(self.fd(), name)
+                .and_then(|group| cgroup::is_populated(group.as_fd()))
+                .is_ok_and(|populated| !populated);
+            if empty {
+                let _ = cgroup::remove(self.fd(), name);
+            }
         }
     }
 
@@ -124,8 +142,59 @@ pub(super) fn control(cgroup: BorrowedFd, sign: char, controller: &str) -> Sys<(
 /// A name that no other start uses, also one whose process has our number in
 /// another PID namespace.
 fn unique_name() -> CString {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    let now = now.map_or(0, |since| since.as_nanos());
+    let (pid, now) = (std::process::id(), since_epoch().as_nanos());
     // Digits and letters hold no NUL.
-    CString::new(format!("contain-{}-{now:x}", std::process::id())).unwrap_or_default()
+    CString::new(format!("{PREFIX}{pid}-{now:x}")).unwrap_or_default()
+}
+
+const PREFIX: &str = "contain-";
+
+/// Whether a cgroup has a name of ours, and nobody to remove it. One that is new
+/// may just be in the making, by a process of another PID namespace.
+fn is_abandoned(name: &CStr, now: Duration) -> bool {
+    let parse = || {
+        let (pid, made) = name.to_str().ok()?.strip_prefix(PREFIX)?.split_once('-')?;
+        let made = u64::from_str_radix(made, 16).ok()?;
+        Some((pid.parse().ok()?, Duration::from_nanos(made)))
+    };
+    parse().is_some_and(|(pid, made)| {
+        let gone = kill(Pid::from_raw(pid), None) == Err(Errno::ESRCH);
+        gone && now.saturating_sub(made) > NEW
+    })
+}
+
+/// Far longer than a start needs from its cgroup to its first process.
+const NEW: Duration = Duration::from_secs(60);
+
+fn since_epoch() -> Duration {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_ours_and_old_is_abandoned() {
+        let now = since_epoch();
+        let made = |before: u64| (now - Duration::from_secs(before)).as_nanos();
+        // No process has a number above 4194304, proc_sys_kernel(5).
+        for (name, expected) in [
+            (format!("contain-4194305-{:x}", made(3600)), true),
+            ("contain-4194305-1".to_string(), true),
+            (format!("contain-4194305-{:x}", made(10)), false),
+            (format!("contain-{}-1", std::process::id()), false),
+            ("contain-1-1".to_string(), false),
+            ("contain-4194305".to_string(), false),
+            ("contain-x-1".to_string(), false),
+            ("contain-4194305-1.scope".to_string(), false),
+            ("other-4194305-1".to_string(), false),
+        ] {
+            let name = CString::new(name).unwrap();
+            assert_eq!(is_abandoned(&name, now), expected, "{name:?}");
+        }
+        assert!(!is_abandoned(&unique_name(), now));
+    }
 }

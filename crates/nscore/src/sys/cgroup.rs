@@ -60,7 +60,7 @@ pub(crate) fn remove(parent: BorrowedFd, name: &CStr) -> Sys<()> {
     };
     let mut path: Vec<CString> = Vec::new();
     loop {
-        if let Some(child) = first_child(&at)? {
+        if let Some(child) = children(at.as_fd(), 1)?.pop() {
             at = open(at.as_fd(), &child)?;
             path.push(child);
             continue;
@@ -81,17 +81,27 @@ fn remove_empty(parent: BorrowedFd, name: &CStr) -> Sys<()> {
     }
 }
 
-/// A cgroup right below this one, if there is any.
-fn first_child(cgroup: &OwnedFd) -> Sys<Option<CString>> {
-    let mut entries = Dir::from_fd(open(cgroup.as_fd(), c".")?)?;
+/// The names of cgroups right below this one, so many at most.
+pub(crate) fn children(cgroup: BorrowedFd, most: usize) -> Sys<Vec<CString>> {
+    let mut entries = Dir::from_fd(open(cgroup, c".")?)?;
+    let mut names = Vec::new();
     for entry in entries.iter() {
         let entry = entry?;
         let name = entry.file_name();
         if entry.file_type() == Some(Type::Directory) && name != c"." && name != c".." {
-            return Ok(Some(name.to_owned()));
+            names.push(name.to_owned());
+        }
+        if names.len() == most {
+            break;
         }
     }
-    Ok(None)
+    Ok(names)
+}
+
+/// Whether a process is in it, or in one below.
+pub(crate) fn is_populated(cgroup: BorrowedFd) -> Sys<bool> {
+    let events = read(cgroup, c"cgroup.events")?;
+    Ok(!events.lines().any(|line| line == "populated 0"))
 }
 
 /// Whether systemd has handed a cgroup over to what runs in it: an extended
