@@ -79,8 +79,8 @@ impl fmt::Display for At {
 pub(crate) enum BindKind {
     /// A device node, on an empty file.
     Node,
-    /// A directory and all below it, read-only.
-    ReadOnlyTree,
+    /// A directory and all that is mounted below it.
+    Tree,
 }
 
 /// The namespaces of an init that is below the user namespace of those mounts
@@ -281,8 +281,8 @@ impl fmt::Display for Action {
             }
             Action::Bind { source, at, kind } => {
                 write!(f, "bind {} on {at}", name(source))?;
-                if f.alternate() && *kind == BindKind::ReadOnlyTree {
-                    f.write_str(" read-only")?;
+                if f.alternate() && *kind == BindKind::Tree {
+                    f.write_str(", with what is mounted below it")?;
                 }
                 Ok(())
             }
@@ -294,7 +294,14 @@ impl fmt::Display for Action {
                 Ok(())
             }
             Action::Link { at, target } => write!(f, "link {at} to {}", name(target)),
-            Action::ReadOnly(place) => write!(f, "make {} read-only", place.path()),
+            Action::ReadOnly(place) => {
+                write!(f, "make {} read-only", place.path())?;
+                f.write_str(if f.alternate() {
+                    ", with all below it"
+                } else {
+                    ""
+                })
+            }
             Action::ReadOnlyBelow(place, below) => {
                 write!(f, "make {}/{} read-only", place.path(), name(below))
             }

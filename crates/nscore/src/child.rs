@@ -245,10 +245,7 @@ impl<'a> Child<'a> {
                 if *kind == BindKind::Node {
                     path::make_file(dir, at.1)?;
                 }
-                mount::bind(source, dir, at.1, *kind == BindKind::ReadOnlyTree)?;
-                if *kind == BindKind::ReadOnlyTree {
-                    mount::set_read_only(dir, at.1)?;
-                }
+                mount::bind(source, dir, at.1, *kind == BindKind::Tree)?;
             }
             Action::WriteFile { path, text } => {
                 let root = self.place(Place::Root)?;

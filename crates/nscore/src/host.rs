@@ -58,11 +58,12 @@ impl Host {
 }
 
 impl Host {
-    /// What is mounted below the directory `part` of /sys, from /sys on.
-    pub(crate) fn mounted_in_sys(part: &str) -> Result<Vec<CString>> {
+    /// The directory `part` of /sys and what is mounted below it, from /sys on.
+    pub(crate) fn mounts_of_sys(part: &str) -> Result<Vec<CString>> {
         let top = Path::new("/sys").join(part);
         let mut points = mount_points()?;
         points.retain(|point| point.starts_with(&top) && *point != top);
+        points.insert(0, top);
         let below = |point: &PathBuf| {
             let path = point.strip_prefix("/sys").ok()?.to_path_buf();
             CString::new(path.into_os_string().into_vec()).ok()

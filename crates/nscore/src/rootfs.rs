@@ -194,12 +194,12 @@ pub(crate) fn sys_of_host(host: &Host, cgroup: bool) -> Result<Vec<Action>> {
             actions.push(Action::Bind {
                 source,
                 at,
-                kind: BindKind::ReadOnlyTree,
+                kind: BindKind::Tree,
             });
-            // The bind has made the directory alone read-only then.
+            // Else all at once, in the end.
             if !sets_below {
-                let below = Host::mounted_in_sys(part)?.into_iter();
-                actions.extend(below.map(|below| Action::ReadOnlyBelow(Place::Sys, below)));
+                let mounts = Host::mounts_of_sys(part)?.into_iter();
+                actions.extend(mounts.map(|at| Action::ReadOnlyBelow(Place::Sys, at)));
             }
         }
     }
