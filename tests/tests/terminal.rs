@@ -76,9 +76,11 @@ fn a_machine_leaves_its_console_to_who_logs_in(me: &User) {
     let screen = pty.screen();
     let flags = screen.rsplit("flags:").next().unwrap();
     assert!(flags.contains('m'), "no job control: {screen:?}");
-    pty.keys("sleep 1000; echo no\n").keys("\x03");
-    pty.keys("echo interrupted:$?\n")
-        .wait_for("interrupted:130");
+    // Once it runs: the shell would take the key for one of its own.
+    pty.keys("sh -c 'echo slee$((1))ping; exec sleep 1000'\n");
+    pty.wait_for("slee1ping").keys("\x03");
+    pty.wait_for("^C").keys("echo interrupted:$?\n");
+    pty.wait_for("interrupted:130");
     let init = running.init();
     let [group, session_of, terminal, foreground] = session(init);
     assert_eq!(
