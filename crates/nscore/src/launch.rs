@@ -134,6 +134,8 @@ fn start(
     let record = Record::publish(plan, init.pid())?;
     network.await_ready(&plan.network, signals)?;
     say_go(&socket, Vec::new())?;
+    // From here on it may become init any moment, and is killed instead.
+    talk.end();
     let (fds, made) = await_set_up(plan, &init, &socket, signals)?;
     let (console, copy) = match (plan.console, fds) {
         (Some(streams), [Some(master), Some(slave), copy]) => {
@@ -142,7 +144,6 @@ fn start(
         (_, [copy, ..]) => (None, copy),
     };
     await_exec(plan, &socket).inspect_err(|_| sweep(&init, &made))?;
-    talk.end();
     drop(socket);
     record.as_ref().map_or(Ok(()), Record::seal)?;
     tell_ready(plan, init.pid())?;
