@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 
+use crate::child;
 use crate::name::Name;
 use crate::procfs::{self, Status};
 use crate::record::{Record, Terms};
@@ -38,23 +39,27 @@ pub struct Container {
 
 impl Container {
     /// The containers that the caller may enter: their own, or, for root, all.
-    /// In the order of their supervisors' ids.
+    /// In the order of their supervisors' ids. One that is being started is none
+    /// yet, but one whose init runs is, although its record may be a moment late.
     #[must_use]
     pub fn all() -> Vec<Container> {
         let caller = nix::unistd::getuid();
         let wanted = |user| caller.is_root() || user == caller.as_raw();
-        running(wanted, Record::of)
+        // What calls itself that does no more than not to be waited for.
+        let ours = child::NAME.to_str().ok();
+        running(wanted, |init| procfs::name(init).as_deref() != ours)
     }
 
     /// Those of one user; one that is being started is waited for.
     pub(crate) fn of_user(user: u32) -> Vec<Container> {
-        running(|owner| owner == user, record_of)
+        running(|owner| owner == user, |_| true)
     }
 }
 
+/// Those of the users wanted. The record of an init that is worth it is waited for.
 fn running(
     wanted: impl Fn(u32) -> bool,
-    record: impl Fn(libc::pid_t) -> Sys<Option<Record>>,
+    is_worth_it: impl Fn(libc::pid_t) -> bool,
 ) -> Vec<Container> {
     let now = process::clocks().map_or(0, |(_, boottime)| boottime);
     let mut found: Vec<Container> = procfs::processes()
@@ -64,7 +69,11 @@ fn running(
             if !wanted(user) || !is_ours(supervisor) {
                 return None;
             }
-            let record = record(supervisor).ok()??;
+            let record = match is_worth_it(init) {
+                true => record_of(supervisor),
+                false => Record::of(supervisor),
+            };
+            let record = record.ok()??;
             let uptime = u64::try_from(now - record.started).unwrap_or(0);
             (record.init == init).then_some(Container {
                 supervisor,

@@ -62,6 +62,12 @@ impl Status {
     }
 }
 
+/// What a process is called, by itself or by the kernel after an exec.
+pub(crate) fn name(pid: libc::pid_t) -> Option<String> {
+    let text = read(format!("/proc/{pid}/comm")).ok()?;
+    Some(text.trim_end_matches('\n').to_owned())
+}
+
 /// All processes that /proc shows.
 pub(crate) fn processes() -> impl Iterator<Item = libc::pid_t> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
