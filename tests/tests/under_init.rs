@@ -172,7 +172,7 @@ fn what_is_left_dies_with_the_command(me: &User) {
 
 fn the_command_can_reboot(me: &User) {
     let root = root(me);
-    let script = "echo >>/boots; [ $(wc -l </boots) -lt 3 ] && reboot -f; poweroff -f; sleep 1000";
+    let script = "echo >>/boots; if [ $(wc -l </boots) -lt 3 ]; then reboot -f; else poweroff -f; fi; sleep 1000";
     sh(me, &root, script).limit(20 * SECOND).run().status_is(0);
     assert_eq!(fs::read_to_string(root.at("/boots")).unwrap().len(), 3);
     assert_no_traces(&root);
