@@ -60,7 +60,7 @@ struct Config {
 /// A file that cannot be read, or says what makes no sense: its line, and why.
 pub(crate) fn merge(file: &Path, raw: &[OsString]) -> Result<(Args, Vec<Mount>), Error> {
     let text = fs::read_to_string(file)
-        .map_err(|error| Error::new(format!("read {}", file.display()), plain(&error)))?;
+        .map_err(|error| Error::io(format!("read {}", file.display()), &error))?;
     let reader = Reader {
         file,
         text: &text,
@@ -326,11 +326,4 @@ impl Reader<'_> {
     fn what(&self) -> String {
         format!("read {}", self.file.display().to_string().escape_debug())
     }
-}
-
-/// The kernel's word without the number that the standard library adds.
-fn plain(error: &std::io::Error) -> String {
-    let text = error.to_string();
-    let text = text.split(" (os error").next().unwrap_or_default();
-    text.to_lowercase()
 }

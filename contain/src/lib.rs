@@ -3,11 +3,13 @@
 mod config;
 
 use std::ffi::OsString;
+use std::mem::{self, ManuallyDrop};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
 use clap::builder::{OsStringValueParser, TypedValueParser as _};
+use cli::Arguments;
 use nscore::{
     Assignment, CapList, Changes, Cpus, Error, Host, Hostname, Limits, MapSpec, Mount, Name, Net,
     Outcome, Plan, Scope, Seccomp, Setting, Size, Spec, StopSignal, UserSpec,
@@ -18,7 +20,7 @@ use nscore::{
 /// Runs CMD (default /bin/sh) as PID 1 of new user, mount, PID, IPC, UTS,
 /// network, cgroup and time namespaces whose root file system is DIR. Any user
 /// may run it; nothing needs to be installed setuid.
-#[derive(Debug, Parser)]
+#[derive(Debug, Default, Parser)]
 #[command(
     version,
     override_usage = "contain [OPTIONS] DIR [CMD [ARG]...]",
@@ -56,26 +58,12 @@ pub struct Args {
     host_tools: bool,
 
     /// Map user ids: START:LOWER:COUNT[,...], auto, root or keep
-    #[arg(
-        short,
-        long,
-        value_name = "MAP",
-        default_value = "auto",
-        hide_default_value = true
-    )]
-    #[arg(help_heading = IDENTITY)]
-    uid_map: MapSpec,
+    #[arg(short, long, value_name = "MAP", help_heading = IDENTITY)]
+    uid_map: Option<MapSpec>,
 
     /// Map group ids, likewise
-    #[arg(
-        short,
-        long,
-        value_name = "MAP",
-        default_value = "auto",
-        hide_default_value = true
-    )]
-    #[arg(help_heading = IDENTITY)]
-    gid_map: MapSpec,
+    #[arg(short, long, value_name = "MAP", help_heading = IDENTITY)]
+    gid_map: Option<MapSpec>,
 
     /// Let inject find it by NAME, which is also its host name
     #[arg(short = 'N', long, value_name = "NAME", help_heading = IDENTITY)]
@@ -114,9 +102,9 @@ pub struct Args {
     #[arg(long, value_name = "SIGNAL", help_heading = LIFE)]
     stop_signal: Option<StopSignal>,
 
-    /// Kill init when it takes longer than this to stop
-    #[arg(long, value_name = "SECONDS", default_value_t = 10, help_heading = LIFE)]
-    stop_timeout: u32,
+    /// Kill init when it takes longer than this to stop (default: 10)
+    #[arg(long, value_name = "SECONDS", help_heading = LIFE)]
+    stop_timeout: Option<u32>,
 
     /// Write init's process id and a newline to FD once init runs
     #[arg(long, value_name = "FD", value_parser = clap::value_parser!(i32).range(0..))]
@@ -172,14 +160,8 @@ pub struct Args {
     no_new_privs: bool,
 
     /// Filter system calls by the list of the profile, or not: default or off
-    #[arg(
-        long,
-        value_name = "WHICH",
-        default_value = "default",
-        hide_default_value = true
-    )]
-    #[arg(help_heading = HARDENING)]
-    seccomp: Seccomp,
+    #[arg(long, value_name = "WHICH", help_heading = HARDENING)]
+    seccomp: Option<Seccomp>,
 
     /// Run CMD by /bin/sh inside, in the new root, before init
     #[arg(short, long, value_name = "CMD", help_heading = HELPERS)]
@@ -214,6 +196,21 @@ const LIMITS: &str = "Limits";
 const HARDENING: &str = "Hardening";
 const HELPERS: &str = "Helpers";
 
+impl Arguments for Args {
+    fn set_flag(&mut self, letter: u8) -> bool {
+        let flag = match letter {
+            b'c' => &mut self.no_console,
+            b'n' => &mut self.host_net,
+            _ => return false,
+        };
+        !mem::replace(flag, true)
+    }
+
+    fn set_operands(&mut self, operands: Vec<OsString>) {
+        self.operands = operands;
+    }
+}
+
 impl Args {
     fn into_spec(self) -> Result<Spec, Error> {
         let mut operands = self.operands.into_iter();
@@ -229,6 +226,8 @@ impl Args {
                 return Err(Error::usage(what, "-n asks for the host's"));
             }
         };
+        let defaults = Spec::new(root);
+        let stop_timeout = self.stop_timeout.map(|s| Duration::from_secs(s.into()));
         Ok(Spec {
             changes: match self.upper {
                 Some(dir) => Changes::Directory(dir),
@@ -248,17 +247,17 @@ impl Args {
             console: !self.no_console,
             net,
             dns: !self.no_dns,
-            uid_map: self.uid_map,
-            gid_map: self.gid_map,
+            uid_map: self.uid_map.unwrap_or_default(),
+            gid_map: self.gid_map.unwrap_or_default(),
             strict: self.strict,
             cap_drop: self.cap_drop.into_iter().collect(),
             cap_keep: self.cap_keep.into_iter().collect(),
             no_new_privs: self.no_new_privs,
-            seccomp: self.seccomp,
+            seccomp: self.seccomp.unwrap_or_default(),
             init: self.init,
             reboot: !self.no_reboot,
             stop_signal: self.stop_signal,
-            stop_timeout: Duration::from_secs(self.stop_timeout.into()),
+            stop_timeout: stop_timeout.unwrap_or(defaults.stop_timeout),
             ready_fd: self.ready_fd,
             limits: Limits {
                 memory: self.memory,
@@ -269,7 +268,7 @@ impl Args {
             },
             inside: self.inside,
             outside: self.outside,
-            ..Spec::new(root)
+            ..defaults
         })
     }
 }
@@ -303,7 +302,8 @@ pub fn run(args: Args) -> anyhow::Result<u8> {
         }
         return Err(scope.enter().into());
     }
-    let plan = Plan::new(&spec, &host)?;
+    // Nobody has use for its memory after it, so it is not given back.
+    let plan = ManuallyDrop::new(Plan::new(&spec, &host)?);
     for warning in &plan.warnings {
         cli::complain("contain", warning);
     }

@@ -1,11 +1,12 @@
 //! `inject`: arguments -> [`Join`] -> `nscore` -> exit status.
 
 use std::ffi::OsString;
-use std::io::{ErrorKind, Write as _};
+use std::mem;
 use std::path::PathBuf;
 
 use clap::Parser;
 use clap::builder::{OsStringValueParser, TypedValueParser as _};
+use cli::Arguments;
 use nscore::{Assignment, Container, Error, Join, Target, UserSpec, list};
 
 /// Run a command inside a running container
@@ -14,7 +15,7 @@ use nscore::{Assignment, Container, Error, Join, Target, UserSpec, list};
 /// process id of its contain supervisor or of any process inside. CMD (default
 /// $SHELL, else /bin/sh) runs as the container's root with our environment,
 /// stdin, stdout and stderr.
-#[derive(Debug, Parser)]
+#[derive(Debug, Default, Parser)]
 #[command(
     version,
     override_usage = "inject [OPTIONS] CONTAINER [CMD [ARG]...]\n       inject -l [--json]",
@@ -59,6 +60,16 @@ pub struct Args {
     operands: Vec<OsString>,
 }
 
+impl Arguments for Args {
+    fn set_flag(&mut self, letter: u8) -> bool {
+        letter == b'l' && !mem::replace(&mut self.list, true)
+    }
+
+    fn set_operands(&mut self, operands: Vec<OsString>) {
+        self.operands = operands;
+    }
+}
+
 /// Enters the container, runs the command and waits for its end; or lists the
 /// containers.
 ///
@@ -100,11 +111,6 @@ fn print(containers: &[Container], json: bool) -> anyhow::Result<u8> {
     } else {
         list::on_stdout(containers)
     };
-    match std::io::stdout().write_all(text.as_bytes()) {
-        // A closed standard output is the reader's choice.
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            Err(Error::new("print the list", error.kind()).into())
-        }
-        _ => Ok(0),
-    }
+    cli::print(text)?;
+    Ok(0)
 }

@@ -1,8 +1,10 @@
 //! `pseudo`: arguments -> [`Pseudo`] -> exec, as root of a new user namespace.
 
 use std::ffi::OsString;
+use std::mem;
 
 use clap::Parser;
+use cli::Arguments;
 use nscore::{Caller, MapSpec, Pseudo};
 
 /// Run a command as root in a user namespace mapped to the caller
@@ -11,7 +13,7 @@ use nscore::{Caller, MapSpec, Pseudo};
 /// same terminal, the same environment. Files it makes as root belong to the
 /// caller, files of other ids to the ids delegated in /etc/subuid and
 /// /etc/subgid. This is not a sandbox: CMD can do all the caller can.
-#[derive(Debug, Parser)]
+#[derive(Debug, Default, Parser)]
 #[command(
     version,
     override_usage = "pseudo [OPTIONS] [CMD [ARG]...]",
@@ -19,24 +21,12 @@ use nscore::{Caller, MapSpec, Pseudo};
 )]
 pub struct Args {
     /// Map user ids: START:LOWER:COUNT[,...], auto, root or keep
-    #[arg(
-        short,
-        long,
-        value_name = "MAP",
-        default_value = "auto",
-        hide_default_value = true
-    )]
-    uid_map: MapSpec,
+    #[arg(short, long, value_name = "MAP")]
+    uid_map: Option<MapSpec>,
 
     /// Map group ids, likewise
-    #[arg(
-        short,
-        long,
-        value_name = "MAP",
-        default_value = "auto",
-        hide_default_value = true
-    )]
-    gid_map: MapSpec,
+    #[arg(short, long, value_name = "MAP")]
+    gid_map: Option<MapSpec>,
 
     /// Make a mount namespace too, so that CMD can mount
     #[arg(short, long)]
@@ -47,6 +37,16 @@ pub struct Args {
     command: Vec<OsString>,
 }
 
+impl Arguments for Args {
+    fn set_flag(&mut self, letter: u8) -> bool {
+        letter == b'm' && !mem::replace(&mut self.mount, true)
+    }
+
+    fn set_operands(&mut self, operands: Vec<OsString>) {
+        self.command = operands;
+    }
+}
+
 /// Becomes CMD; returns only when that fails.
 ///
 /// # Errors
@@ -54,8 +54,8 @@ pub struct Args {
 pub fn run(args: Args) -> anyhow::Result<u8> {
     let request = Pseudo {
         command: args.command,
-        uid_map: args.uid_map,
-        gid_map: args.gid_map,
+        uid_map: args.uid_map.unwrap_or_default(),
+        gid_map: args.gid_map.unwrap_or_default(),
         mount: args.mount,
     };
     request.exec(&Caller::probe()?, |warning| {

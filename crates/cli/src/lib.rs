@@ -1,11 +1,14 @@
 //! What the three programs share between their arguments and their exit
 //! status: parsing, and how an error reads on the terminal.
 
+mod plain;
+
 use std::io::Write as _;
 
-use anyhow::Context as _;
-use clap::Parser;
 use clap::error::ErrorKind;
+use nscore::Error;
+
+pub use plain::{Arguments, plain};
 
 /// The `main` of a program: runs this function, which returns the exit status.
 ///
@@ -31,13 +34,13 @@ macro_rules! main {
     };
 }
 
-/// The whole life of a program, from [`nscore::begin`] to its exit.
+/// The whole life of a program, from [`nscore::begin`] to [`nscore::end`].
 pub fn start(program: fn() -> u8) -> ! {
     let status = match nscore::begin() {
         Ok(()) => program(),
         Err(_) => 1,
     };
-    std::process::exit(status.into())
+    nscore::end(status)
 }
 
 /// Exit status of a usage error, `EX_USAGE` of sysexits(3).
@@ -46,38 +49,34 @@ pub const USAGE: u8 = 64;
 /// Parses the arguments, runs the program, and turns what came of it into an
 /// exit status: 64 for a usage error, the error's own status for one from
 /// `nscore`, 1 for any other.
-pub fn run<A: Parser>(program: &str, run: fn(A) -> anyhow::Result<u8>) -> u8 {
-    let args = match A::try_parse() {
-        Ok(args) => args,
+pub fn run<A: Arguments>(program: &str, run: fn(A) -> anyhow::Result<u8>) -> u8 {
+    let ended = match plain(std::env::args_os()).map_or_else(A::try_parse, Ok) {
+        Ok(args) => run(args),
+        Err(asked)
+            if [ErrorKind::DisplayHelp, ErrorKind::DisplayVersion].contains(&asked.kind()) =>
+        {
+            print(asked.render()).map(|()| 0).map_err(Into::into)
+        }
         Err(error) => return usage(program, &error),
     };
-    match run(args) {
+    match ended {
         Ok(status) => status,
         Err(error) => {
             complain(program, format_args!("{error:#}"));
-            let known = error.downcast_ref::<nscore::Error>();
-            if let Some(list) = known.and_then(nscore::Error::list) {
+            let known = error.downcast_ref::<Error>();
+            if let Some(list) = known.and_then(Error::list) {
                 say(list);
             }
-            if let Some(hint) = known.and_then(nscore::Error::hint) {
+            if let Some(hint) = known.and_then(Error::hint) {
                 complain("hint", hint);
             }
-            known.map_or(1, nscore::Error::status)
+            known.map_or(1, Error::status)
         }
     }
 }
 
-/// Help and version go to standard output; anything else is one line and the
-/// usage as its hint, where clap would print a paragraph.
+/// One line and the usage as its hint, where clap would print a paragraph.
 fn usage(program: &str, error: &clap::Error) -> u8 {
-    if matches!(
-        error.kind(),
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
-    ) {
-        // A closed standard output is the reader's choice, not an error.
-        let _ = error.print();
-        return 0;
-    }
     let text = error.render().to_string();
     complain(program, first_line(error));
     match text
@@ -113,9 +112,11 @@ pub fn first_line(error: &clap::Error) -> String {
 ///
 /// # Errors
 /// A standard output that cannot be written to.
-pub fn print(text: impl std::fmt::Display) -> anyhow::Result<()> {
-    match std::io::stdout().write_all(text.to_string().as_bytes()) {
+pub fn print(text: impl std::fmt::Display) -> Result<(), Error> {
+    let mut stdout = std::io::stdout();
+    let written = stdout.write_all(text.to_string().as_bytes());
+    match written.and_then(|()| stdout.flush()) {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        other => other.context("cannot write to standard output"),
+        other => other.map_err(|error| Error::io("write to standard output", &error)),
     }
 }

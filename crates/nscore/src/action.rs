@@ -79,7 +79,7 @@ impl fmt::Display for At {
 pub(crate) enum BindKind {
     /// A device node, on an empty file.
     Node,
-    /// A directory and all that is mounted below it.
+    /// A directory, where the host has it, and all that is mounted below it.
     Tree,
 }
 
@@ -142,7 +142,7 @@ pub(crate) enum Action {
         keep: Option<Place>,
         optional: bool,
     },
-    /// Show a file or directory of the host.
+    /// Make something empty and show a file or directory of the host there.
     Bind {
         source: &'static CStr,
         at: At,
@@ -282,7 +282,7 @@ impl fmt::Display for Action {
             Action::Bind { source, at, kind } => {
                 write!(f, "bind {} on {at}", name(source))?;
                 if f.alternate() && *kind == BindKind::Tree {
-                    f.write_str(", with what is mounted below it")?;
+                    f.write_str(", with what is mounted below it, if it is there")?;
                 }
                 Ok(())
             }

@@ -3,7 +3,6 @@
 //! locks it does not own; whatever fails goes back as numbers.
 use std::borrow::Cow;
 use std::ffi::{CStr, OsStr};
-use std::io::Write as _;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 
@@ -61,16 +60,18 @@ impl Failed<'_> {
 /// Paths of which the child has made something, and up to where.
 pub(crate) type Made<'a> = Vec<(&'a CStr, usize)>;
 
-/// What the child writes to and cannot get for itself.
+/// What is made for the child, because it cannot, or at a price.
 pub(crate) struct Room<'a> {
     made: Made<'a>,
     login: Option<Box<Login>>,
     header: Vec<u8>,
+    /// The offsets of clocks that start at zero now, time_namespaces(7).
+    clocks: String,
 }
 
 impl<'a> Room<'a> {
     /// Enough for these actions.
-    pub(crate) fn for_actions(actions: &'a [Action]) -> Room<'a> {
+    pub(crate) fn for_actions(actions: &'a [Action]) -> Sys<Room<'a>> {
         let names = |action: &Action| match action {
             Action::MakeDir(_) => 1,
             Action::ShowResolver => 1,
@@ -81,11 +82,13 @@ impl<'a> Room<'a> {
             Action::User(step) => Some(step),
             _ => None,
         };
-        Room {
+        let (monotonic, boottime) = process::clocks()?;
+        Ok(Room {
             made: Vec::with_capacity(actions.iter().map(names).sum()),
             login: Login::room(actions.iter().filter_map(user)),
             header: vec![0; HEADER],
-        }
+            clocks: format!("monotonic -{monotonic} 0\nboottime -{boottime} 0\n"),
+        })
     }
 }
 
@@ -105,6 +108,8 @@ struct Child<'a> {
     console: Option<(OwnedFd, OwnedFd)>,
     /// The user that the program runs as, if not container root.
     login: Option<Box<Login>>,
+    /// The text for timens_offsets.
+    clocks: String,
     /// What our copy of the host's resolv.conf is to hold, and the copy.
     resolver: Option<&'a [u8]>,
     copy: Option<OwnedFd>,
@@ -138,6 +143,7 @@ pub(crate) fn run<'a>(
         opened: [const { None }; MAX_FDS],
         console: None,
         login: room.login,
+        clocks: room.clocks,
         resolver,
         copy: None,
         sealed: None,
@@ -198,7 +204,7 @@ impl<'a> Child<'a> {
                     *slot = tree.or(slot.take());
                 }
             }
-            Action::EnterTime => enter_time()?,
+            Action::EnterTime => enter_time(&self.clocks)?,
             Action::EnterCgroup => nix::sched::unshare(CloneFlags::CLONE_NEWCGROUP)?,
             Action::BecomeRoot { drop_groups } => {
                 self.drop_groups = *drop_groups && ids::drop_groups_if_allowed()?;
@@ -240,13 +246,7 @@ impl<'a> Child<'a> {
                     },
                 }
             }
-            Action::Bind { source, at, kind } => {
-                let dir = self.place(at.0)?;
-                if *kind == BindKind::Node {
-                    path::make_file(dir, at.1)?;
-                }
-                mount::bind(source, dir, at.1, *kind == BindKind::Tree)?;
-            }
+            Action::Bind { source, at, kind } => self.bind(source, *at, *kind)?,
             Action::WriteFile { path, text } => {
                 let root = self.place(Place::Root)?;
                 // It is memory of ours, so there is nothing to take back.
@@ -311,6 +311,23 @@ impl<'a> Child<'a> {
             .as_ref()
             .map(OwnedFd::as_fd)
             .ok_or(Errno::EBADF)
+    }
+
+    fn bind(&self, source: &CStr, at: At, kind: BindKind) -> Sys<()> {
+        let (dir, name) = (self.place(at.0)?, at.1);
+        match kind {
+            BindKind::Node => {
+                path::make_file(dir, name)?;
+                mount::bind(source, dir, name, false)
+            }
+            BindKind::Tree => {
+                path::make_dir(dir, name, directory_mode(at))?;
+                match mount::bind(source, dir, name, true) {
+                    Err(Errno::ENOENT) => path::remove_dir(dir, name),
+                    other => other,
+                }
+            }
+        }
     }
 
     /// A failed start leaves the root file system as it was.
@@ -411,21 +428,13 @@ fn directory_mode(at: At) -> Mode {
     Mode::from_bits_retain(if shared { 0o1777 } else { 0o755 })
 }
 
-/// A time namespace whose clocks start at zero now. Entering it by its own
-/// file takes effect at once, where unshare(2) alone waits for an exec,
-/// time_namespaces(7).
-fn enter_time() -> Sys<()> {
+/// A time namespace with these offsets. Entering it by its own file takes effect
+/// at once, where unshare(2) alone waits for an exec, time_namespaces(7).
+fn enter_time(clocks: &str) -> Sys<()> {
     nix::sched::unshare(NEWTIME)?;
-    let (monotonic, boottime) = process::clocks()?;
-    let mut text = [0; 96];
-    let mut rest = &mut text[..];
-    write!(rest, "monotonic -{monotonic} 0\nboottime -{boottime} 0\n")
-        .map_err(|_| Errno::EOVERFLOW)?;
-    let unused = rest.len();
-    let len = text.len() - unused;
     let flags = OFlag::O_WRONLY | OFlag::O_CLOEXEC;
     let offsets = nix::fcntl::open(c"/proc/self/timens_offsets", flags, Mode::empty())?;
-    unistd::write(&offsets, &text[..len])?;
+    unistd::write(&offsets, clocks.as_bytes())?;
     let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC;
     let namespace = nix::fcntl::open(c"/proc/self/ns/time_for_children", flags, Mode::empty())?;
     nix::sched::setns(&namespace, NEWTIME)

@@ -1,7 +1,14 @@
-//! The first thing that a program does which comes without Rust's runtime.
+//! The first and the last thing that a program does which comes without Rust's
+//! runtime.
 
 use crate::error::{Error, Result};
-use crate::sys::{descriptors, signal};
+use crate::sys::{descriptors, process, signal};
+
+/// Ends the program at once, which has written what it had to write: no handler
+/// of the C library's or of Rust's follows.
+pub fn end(status: u8) -> ! {
+    process::exit(status.into())
+}
 
 /// Does for a program what Rust's runtime would, as far as this crate needs it:
 /// standard streams that are closed become /dev/null, so that no file of ours is

@@ -68,8 +68,9 @@ impl Error {
         }
     }
 
-    /// The same for an error of the standard library.
-    pub(crate) fn io(what: impl Into<String>, error: &std::io::Error) -> Error {
+    /// What failed, and how an error of the standard library calls the reason: by
+    /// the kernel's own word, where it has one.
+    pub fn io(what: impl Into<String>, error: &std::io::Error) -> Error {
         match error.raw_os_error() {
             Some(number) => Error::errno(what, Errno::from_raw(number)),
             None => Error::new(what, error),

@@ -1,8 +1,8 @@
 //! What this machine is to the caller. Read once, before anything is decided,
 //! and without side effect.
 
-use std::ffi::CString;
-use std::os::unix::ffi::OsStringExt as _;
+use std::ffi::{CStr, CString, OsStr};
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
@@ -20,8 +20,6 @@ pub struct Host {
     pub(crate) terminals: Terminals,
     /// The owner of the caller's cgroup v2, where there is one to be seen.
     pub(crate) cgroup_owner: Option<u32>,
-    /// The directories of /sys that a container on the host's network is shown.
-    pub(crate) sys: Vec<&'static str>,
 }
 
 /// The caller's standard streams as terminals.
@@ -33,12 +31,6 @@ pub(crate) struct Terminals {
     pub(crate) look: Look,
 }
 
-/// The parts of /sys that tell of devices and drivers and hold nothing to
-/// write for an ordinary user. Never /sys/fs: the caller's cgroups are there.
-const SYS: [&str; 8] = [
-    "block", "bus", "class", "dev", "devices", "firmware", "module", "power",
-];
-
 impl Host {
     /// Reads what there is to know.
     ///
@@ -49,21 +41,18 @@ impl Host {
             caller: Caller::probe()?,
             terminals: Terminals::probe(),
             cgroup_owner: cgroup_owner(),
-            sys: SYS
-                .into_iter()
-                .filter(|dir| Path::new("/sys").join(dir).is_dir())
-                .collect(),
         })
     }
 }
 
 impl Host {
-    /// The directory `part` of /sys and what is mounted below it, from /sys on.
-    pub(crate) fn mounts_of_sys(part: &str) -> Result<Vec<CString>> {
-        let top = Path::new("/sys").join(part);
+    /// The directory `top` in /sys, if it is there, and what is mounted below it,
+    /// from /sys on.
+    pub(crate) fn mounts_of_sys(top: &CStr) -> Result<Vec<CString>> {
+        let top = Path::new(OsStr::from_bytes(top.to_bytes()));
         let mut points = mount_points()?;
-        points.retain(|point| point.starts_with(&top) && *point != top);
-        points.insert(0, top);
+        points.retain(|point| point.starts_with(top) && point != top);
+        points.extend(top.is_dir().then(|| top.to_path_buf()));
         let below = |point: &PathBuf| {
             let path = point.strip_prefix("/sys").ok()?.to_path_buf();
             CString::new(path.into_os_string().into_vec()).ok()

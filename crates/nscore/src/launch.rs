@@ -75,7 +75,9 @@ fn live(
     leaf: Option<&Leaf>,
 ) -> Result<Outcome> {
     let resolver = plan.network.resolver.and_then(Resolver::text);
-    let (first, socket) = clone_first(plan, leaf, resolver.as_deref())?;
+    // What was made for the child is given back at the end: while the child has
+    // the same memory, each page that we write to is copied.
+    let (first, socket, _room) = clone_first(plan, leaf, resolver.as_deref())?;
     // From here on every early return kills init, and our own death ends a
     // child that is still ours: it waits for us, and for our death signal.
     plan.maps.write(first.pid())?;
@@ -190,16 +192,17 @@ fn tell_ready(plan: &Plan, init: libc::pid_t) -> Result<()> {
 /// working directory: a descriptor opened here would be of our mount namespace
 /// and of no use in the child's.
 #[allow(unsafe_code)]
-fn clone_first(
-    plan: &Plan,
+fn clone_first<'a>(
+    plan: &'a Plan,
     leaf: Option<&Leaf>,
     resolver: Option<&[u8]>,
-) -> Result<(Process, OwnedFd)> {
+) -> Result<(Process, OwnedFd, Room<'a>)> {
     let failed = |what: &str, errno| Error::errno(what, errno);
     let (ours, theirs) = socket::pair().map_err(|errno| failed("create a socket pair", errno))?;
     let back = open(".", OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty());
     enter(&plan.root)?;
-    let room = Room::for_actions(&plan.actions);
+    let room =
+        Room::for_actions(&plan.actions).map_err(|errno| failed("read the clocks", errno))?;
     let namespaces = plan.mounter.unwrap_or(plan.namespaces);
     // SAFETY: the child allocates nothing: it runs child::run alone.
     let fork = unsafe { clone::fork_into(leaf.map(Leaf::fd), namespaces, libc::SIGCHLD) };
@@ -214,7 +217,7 @@ fn clone_first(
             let back = back.and_then(unistd::fchdir);
             back.or_else(|_| unistd::chdir("/"))
                 .map_err(|errno| failed("return to the working directory", errno))?;
-            Ok((init, ours))
+            Ok((init, ours, room))
         }
         Err(errno) => Err(Error::system(Op::Namespaces, "create namespaces", errno)),
     }

@@ -80,7 +80,7 @@ pub use caller::Caller;
 pub use caps::CapList;
 pub use cgroup::Scope;
 pub use containers::Container;
-pub use entry::begin;
+pub use entry::{begin, end};
 pub use environ::Assignment;
 pub use error::{Error, Result};
 pub use host::Host;

@@ -278,7 +278,7 @@ fn actions(
             .is_some_and(|owner| !maps.user.map.has_outside(owner));
     match spec.net {
         _ if mounts.replaces("/sys") => {}
-        Net::Host => actions.extend(rootfs::sys_of_host(host, cgroup)?),
+        Net::Host => actions.extend(rootfs::sys_of_host(cgroup)?),
         _ => actions.extend(rootfs::sys(cgroup, around.systemd)),
     }
     if spec.net.is_own() {

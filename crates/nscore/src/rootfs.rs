@@ -95,16 +95,18 @@ const LINKS: [(&CStr, &CStr); 5] = [
     (c"stderr", c"/proc/self/fd/2"),
 ];
 
-/// The host directories of /sys and their names in the container's.
-const SYS_PARTS: [(&str, &CStr, &CStr); 8] = [
-    ("block", c"/sys/block", c"block"),
-    ("bus", c"/sys/bus", c"bus"),
-    ("class", c"/sys/class", c"class"),
-    ("dev", c"/sys/dev", c"dev"),
-    ("devices", c"/sys/devices", c"devices"),
-    ("firmware", c"/sys/firmware", c"firmware"),
-    ("module", c"/sys/module", c"module"),
-    ("power", c"/sys/power", c"power"),
+/// The parts of /sys that tell of devices and drivers and hold nothing to write
+/// for an ordinary user, and their names in the container's. Never /sys/fs: the
+/// caller's cgroups are there.
+const SYS_PARTS: [(&CStr, &CStr); 8] = [
+    (c"/sys/block", c"block"),
+    (c"/sys/bus", c"bus"),
+    (c"/sys/class", c"class"),
+    (c"/sys/dev", c"dev"),
+    (c"/sys/devices", c"devices"),
+    (c"/sys/firmware", c"firmware"),
+    (c"/sys/module", c"module"),
+    (c"/sys/power", c"power"),
 ];
 
 fn mount(fs: &'static FileSystem, at: At, keep: Option<Place>) -> Action {
@@ -183,24 +185,20 @@ pub(crate) fn sys(cgroup: bool, read_only: bool) -> Vec<Action> {
 
 /// The /sys of a container on the host's network, which the kernel does not
 /// let it mount: devices and drivers, but nothing of the host's /sys/fs.
-pub(crate) fn sys_of_host(host: &Host, cgroup: bool) -> Result<Vec<Action>> {
+pub(crate) fn sys_of_host(cgroup: bool) -> Result<Vec<Action>> {
     let at = At(Place::Root, c"sys");
     let sets_below = mount::can_set();
     let mut actions = vec![Action::MakeDir(at), mount(&SYS_TMPFS, at, Some(Place::Sys))];
-    for (part, source, name) in SYS_PARTS {
-        if host.sys.contains(&part) {
-            let at = At(Place::Sys, name);
-            actions.push(Action::MakeDir(at));
-            actions.push(Action::Bind {
-                source,
-                at,
-                kind: BindKind::Tree,
-            });
-            // Else all at once, in the end.
-            if !sets_below {
-                let mounts = Host::mounts_of_sys(part)?.into_iter();
-                actions.extend(mounts.map(|at| Action::ReadOnlyBelow(Place::Sys, at)));
-            }
+    for (source, name) in SYS_PARTS {
+        actions.push(Action::Bind {
+            source,
+            at: At(Place::Sys, name),
+            kind: BindKind::Tree,
+        });
+        // Else all at once, in the end.
+        if !sets_below {
+            let mounts = Host::mounts_of_sys(source)?.into_iter();
+            actions.extend(mounts.map(|at| Action::ReadOnlyBelow(Place::Sys, at)));
         }
     }
     let cgroups = At(Place::Sys, c"fs/cgroup");

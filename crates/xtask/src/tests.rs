@@ -1,6 +1,10 @@
 //! No option is missing anywhere, and no prose speaks of one that is not there.
 
 use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::fmt::Debug;
+
+use cli::Arguments;
 
 use crate::completions::Shell;
 use crate::{Program, pages, programs};
@@ -161,6 +165,44 @@ fn pages_have_their_sections_once() {
             let heading = format!(".SH {section}");
             let count = page.lines().filter(|line| *line == heading).count();
             assert_eq!(count, 1, "{} {section}", program.name());
+        }
+    }
+}
+
+#[test]
+fn clap_agrees_where_it_is_not_asked() {
+    agrees::<contain::Args>(&["-n", "-c", "-cn", "-c -n"]);
+    agrees::<pseudo::Args>(&["-m"]);
+    agrees::<inject::Args>(&["-l"]);
+}
+
+/// The flags that a program reads by itself, and others, before these operands.
+fn agrees<A: Arguments + Debug>(flags: &[&str]) {
+    let letters: Vec<_> = ('!'..='~').map(|letter| format!("-{letter}")).collect();
+    let others = [
+        "",
+        "--",
+        "-nn",
+        "-n -n",
+        "-nx",
+        "-xn",
+        "--help",
+        "--host-net",
+    ];
+    let lines = letters.iter().map(String::as_str).chain(others);
+    for options in lines.chain(flags.iter().copied()) {
+        for operands in ["", "R", "R CMD -n -x --net -- -c"] {
+            let words = ["program"].into_iter();
+            let words = words.chain(options.split(' ')).chain(operands.split(' '));
+            let line = words.filter(|word| !word.is_empty()).map(OsString::from);
+            let plain = cli::plain::<A>(line.clone());
+            let expected = options.is_empty() || flags.contains(&options);
+            assert_eq!(plain.is_some(), expected, "{options} {operands}");
+            if let Some(args) = plain {
+                let by_clap = A::try_parse_from(line).unwrap();
+                let text = |args: &A| format!("{args:?}");
+                assert_eq!(text(&args), text(&by_clap), "{options} {operands}");
+            }
         }
     }
 }

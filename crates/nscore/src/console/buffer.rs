@@ -4,7 +4,7 @@ use std::os::fd::BorrowedFd;
 
 use nix::errno::Errno;
 
-use crate::sys::Sys;
+use crate::sys::{Sys, descriptors};
 
 /// A pseudo-terminal hands out at most 4095 bytes a read; several of them are
 /// written at once.
@@ -15,9 +15,9 @@ const ROOM: usize = 4096;
 
 /// A queue of bytes of fixed size, which takes up no memory before its first.
 pub(super) struct Buffer {
+    /// The queue, behind bytes that have left it.
     bytes: Vec<u8>,
     start: usize,
-    end: usize,
 }
 
 impl Buffer {
@@ -25,21 +25,21 @@ impl Buffer {
         Buffer {
             bytes: Vec::new(),
             start: 0,
-            end: 0,
         }
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.start == self.end
+        self.start == self.bytes.len()
     }
 
     pub(super) fn has_room(&self) -> bool {
-        SIZE - (self.end - self.start) >= ROOM
+        SIZE - (self.bytes.len() - self.start) >= ROOM
     }
 
     /// The last `count` bytes that came in.
     pub(super) fn last(&self, count: usize) -> &[u8] {
-        &self.bytes[self.end.saturating_sub(count).max(self.start)..self.end]
+        let end = self.bytes.len();
+        &self.bytes[end.saturating_sub(count).max(self.start)..]
     }
 
     /// Reads once. 0 is end of file; EAGAIN says that nothing is there, or
@@ -48,29 +48,26 @@ impl Buffer {
         if !self.has_room() {
             return Err(Errno::EAGAIN);
         }
-        self.bytes.resize(SIZE, 0);
-        if SIZE - self.end < ROOM {
-            self.bytes.copy_within(self.start..self.end, 0);
-            self.end -= self.start;
+        if SIZE - self.bytes.len() < ROOM {
+            self.bytes.drain(..self.start);
             self.start = 0;
         }
-        let count = nix::unistd::read(from, &mut self.bytes[self.end..])?;
-        self.end += count;
-        Ok(count)
+        self.bytes.reserve_exact(SIZE - self.bytes.len());
+        descriptors::read_more(from, &mut self.bytes)
     }
 
     /// Writes until nothing is left or nothing more is taken.
     pub(super) fn drain(&mut self, write: impl Fn(&[u8]) -> Sys<usize>) -> Sys<()> {
         while !self.is_empty() {
-            match write(&self.bytes[self.start..self.end]) {
+            match write(&self.bytes[self.start..]) {
                 Ok(count) => self.start += count,
                 Err(Errno::EAGAIN) => return Ok(()),
                 Err(Errno::EINTR) => {}
                 Err(errno) => return Err(errno),
             }
         }
+        self.bytes.clear();
         self.start = 0;
-        self.end = 0;
         Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! Which step shows which mount, and in which order.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::ffi::CString;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -97,7 +97,7 @@ impl Mounts {
         };
         let mut shown = Vec::new();
         // Whether the mount at this place is memory of ours.
-        let mut memory: HashMap<&Path, bool> = HashMap::new();
+        let mut memory: BTreeMap<&Path, bool> = BTreeMap::new();
         for mount in &wanted {
             let part = part(mount, &mut mounts.replaced);
             let mut above = mount.at.ancestors().skip(1);

@@ -10,6 +10,18 @@ use nix::sys::stat::Mode;
 
 use super::{Sys, cvt, cvt_fd};
 
+/// Reads once, into the room that `bytes` has left: nobody writes zeros there
+/// first. Says how much it was.
+pub(crate) fn read_more(from: BorrowedFd, bytes: &mut Vec<u8>) -> Sys<usize> {
+    let room = bytes.spare_capacity_mut();
+    // SAFETY: the kernel writes at most so many bytes, to room that is ours.
+    let count = unsafe { libc::read(from.as_raw_fd(), room.as_mut_ptr().cast(), room.len()) };
+    let count = Errno::result(count)?.cast_unsigned();
+    // SAFETY: so many more are there, and the kernel has written them.
+    unsafe { bytes.set_len(bytes.len() + count) };
+    Ok(count)
+}
+
 /// Opens /dev/null as each standard stream that is closed: else a file of ours
 /// would get its number, and what is meant for the stream.
 pub(crate) fn complete_streams() -> Sys<()> {

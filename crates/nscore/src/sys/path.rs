@@ -30,6 +30,11 @@ pub(crate) fn make_dir(dir: BorrowedFd, name: &CStr, mode: Mode) -> Sys<bool> {
     }
 }
 
+/// Removes the empty directory `name` of `dir`.
+pub(crate) fn remove_dir(dir: BorrowedFd, name: &CStr) -> Sys<()> {
+    unistd::unlinkat(dir, name, unistd::UnlinkatFlags::RemoveDir)
+}
+
 /// Removes the empty directory, the file or the link that is the last component
 /// of `path` in `root`, with what is mounted on it in this mount namespace.
 pub(crate) fn unmake(root: BorrowedFd, path: &CStr) -> Sys<()> {
@@ -38,7 +43,7 @@ pub(crate) fn unmake(root: BorrowedFd, path: &CStr) -> Sys<()> {
     let dir = open_in_root(root, parent, OFlag::O_PATH | OFlag::O_DIRECTORY)?;
     unistd::fchdir(&dir)?;
     while mount::umount2(name, MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW).is_ok() {}
-    match unistd::unlinkat(&dir, name, unistd::UnlinkatFlags::RemoveDir) {
+    match remove_dir(dir.as_fd(), name) {
         Err(Errno::ENOTDIR) => unistd::unlinkat(&dir, name, unistd::UnlinkatFlags::NoRemoveDir),
         other => other,
     }
