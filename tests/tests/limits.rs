@@ -3,7 +3,9 @@
 //! machines whose controllers are on cgroup v2: tests/kernels.
 
 use std::fs;
+use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
+use std::process::{Child, Command};
 
 use tests::{
     Root, Running, SECOND, User, alive, assert_no_traces, children, comm, each_user, eventually,
@@ -14,6 +16,8 @@ each_user!(
     nonsense_is_a_usage_error,
     what_cannot_be_had_is_refused,
     an_unknown_setting_is_refused,
+    nobody_elses_cgroup_is_within_reach,
+    a_cgroup_without_others_is_shown,
 );
 some_users!(
     the_cgroup_is_the_containers: root,
@@ -110,6 +114,15 @@ fn own_cgroup() -> Option<PathBuf> {
     top.map(Path::to_path_buf)
 }
 
+/// The same, where we may make cgroups for anyone.
+fn cgroups_to_make() -> Option<PathBuf> {
+    if nix::unistd::Uid::current().is_root() {
+        return own_cgroup();
+    }
+    record_skip("only root can give others a cgroup");
+    None
+}
+
 /// Needs no controller.
 const CORE: [&str; 2] = ["--cgroup", "cgroup.max.depth=3"];
 
@@ -138,6 +151,74 @@ fn the_cgroup_is_the_containers(me: &User) {
         ours
     );
     drop(plain);
+    assert_no_traces(&root);
+}
+
+/// A cgroup with a process in it, both of this user, removed in the end.
+struct Occupied {
+    dir: PathBuf,
+    process: Child,
+}
+
+impl Occupied {
+    fn by(me: &User, dir: PathBuf) -> Occupied {
+        fs::create_dir(&dir).unwrap();
+        let process = Command::new("sleep").arg("1000").spawn().unwrap();
+        fs::write(dir.join("cgroup.procs"), process.id().to_string()).unwrap();
+        // Root's container has the others' ids.
+        let owner = me.uid.max(1);
+        for name in ["", "cgroup.procs", "cgroup.kill"] {
+            chown(dir.join(name), Some(owner), Some(owner)).unwrap();
+        }
+        Occupied { dir, process }
+    }
+}
+
+impl Drop for Occupied {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+        assert!(eventually(SECOND, || fs::remove_dir(&self.dir).is_ok()));
+    }
+}
+
+/// Ends all that runs in the cgroups that are shown, and names them.
+const END_ALL: &str = "find /sys/fs/cgroup -name cgroup.kill | while read f; do echo 1 >$f; \
+                       echo $f; done 2>/dev/null";
+
+fn nobody_elses_cgroup_is_within_reach(me: &User) {
+    let (root, Some(top)) = (root(me), cgroups_to_make()) else {
+        return;
+    };
+    let name = format!("occupied-{}-{}", me.name, std::process::id());
+    let mut occupied = Occupied::by(me, top.join(name));
+    for net in [&[][..], &["-n"]] {
+        let cmd = me.contain().args(net).arg(&root);
+        cmd.args(["/bin/sh", "-c", END_ALL]).run().says("");
+    }
+    assert_eq!(occupied.process.try_wait().unwrap(), None);
+}
+
+/// It says what its processes may have, and container root cannot write to it.
+fn a_cgroup_without_others_is_shown(me: &User) {
+    let (root, Some(top)) = (root(me), cgroups_to_make()) else {
+        return;
+    };
+    let dir = top.join(format!("alone-{}-{}", me.name, std::process::id()));
+    fs::create_dir(&dir).unwrap();
+    let enter = format!("echo 0 >{}/cgroup.procs", dir.display());
+    let script = "cd /sys/fs/cgroup && cat cgroup.type && ! mkdir x 2>/dev/null && \
+                  ! (echo 1 >cgroup.kill) 2>/dev/null";
+    let cmd = || me.sh(&root, script).setup(&enter);
+    cmd().run().says("domain");
+    // Its children may be somebody's.
+    fs::create_dir(dir.join("child")).unwrap();
+    cmd().run().status_is(1);
+    fs::remove_dir(dir.join("child")).unwrap();
+    let owner = me.uid.max(1);
+    chown(&dir, Some(owner), Some(owner)).unwrap();
+    cmd().run().status_is(1);
+    assert!(eventually(SECOND, || fs::remove_dir(&dir).is_ok()));
     assert_no_traces(&root);
 }
 

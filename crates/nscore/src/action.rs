@@ -142,6 +142,9 @@ pub(crate) enum Action {
         keep: Option<Place>,
         optional: bool,
     },
+    /// Show the caller's cgroup, if the kernel allows it, it has no others below, and
+    /// container root cannot write to it: an init would take it for its own.
+    ShowCgroup { fs: &'static FileSystem, at: At },
     /// Make something empty and show a file or directory of the host there.
     Bind {
         source: &'static CStr,
@@ -276,6 +279,13 @@ impl fmt::Display for Action {
                     if *optional {
                         f.write_str(", if the kernel allows it")?;
                     }
+                }
+                Ok(())
+            }
+            Action::ShowCgroup { fs, at } => {
+                write!(f, "mount {} on {at}", name(fs.kind))?;
+                if f.alternate() {
+                    f.write_str(", if others are out of reach there")?;
                 }
                 Ok(())
             }

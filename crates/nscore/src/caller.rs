@@ -13,7 +13,8 @@ pub(crate) struct Identity {
     pub(crate) id: u32,
     /// May map any id of this user namespace: its root.
     pub(crate) privileged: bool,
-    /// The ids of this user namespace, uid_map or gid_map.
+    /// The ids of this user namespace, uid_map or gid_map, as far as they may be
+    /// the caller's to map.
     pub(crate) mapped: IdMap,
     /// Ranges (first, count) that a helper would map for the caller.
     pub(crate) delegated: Vec<(u32, u32)>,
@@ -22,6 +23,17 @@ pub(crate) struct Identity {
 }
 
 impl Identity {
+    /// Nothing but the caller's own id.
+    fn alone(id: u32, privileged: bool) -> Identity {
+        Identity {
+            id,
+            privileged,
+            mapped: IdMap::only(id),
+            delegated: Vec::new(),
+            missing: None,
+        }
+    }
+
     /// Root of the initial user namespace, who alone may idmap the mounts of
     /// file systems that belong to it.
     pub(crate) fn is_initial_root(&self) -> bool {
@@ -65,20 +77,11 @@ impl Caller {
     pub fn probe() -> Result<Caller> {
         refuse_setuid()?;
         let (uid, gid) = (nix::unistd::getuid(), nix::unistd::getgid());
-        let mut user = Identity {
-            id: uid.as_raw(),
-            privileged: uid.is_root(),
-            mapped: own_map("/proc/self/uid_map")?,
-            delegated: Vec::new(),
-            missing: None,
-        };
-        let mut group = Identity {
-            id: gid.as_raw(),
-            mapped: own_map("/proc/self/gid_map")?,
-            ..user.clone()
-        };
+        let privileged = uid.is_root();
+        let mut user = Identity::alone(uid.as_raw(), privileged);
+        let mut group = Identity::alone(gid.as_raw(), privileged);
         let (mut newuidmap, mut newgidmap) = (None, None);
-        if !user.privileged {
+        if !privileged {
             let account = Account::of(user.id);
             newuidmap = delegate(&mut user, Kind::User, &account, "newuidmap", "/etc/subuid");
             newgidmap = delegate(
@@ -88,6 +91,15 @@ impl Caller {
                 "newgidmap",
                 "/etc/subgid",
             );
+        }
+        // Which ids there are matters to who may map others than their own.
+        for (who, path) in [
+            (&mut user, "/proc/self/uid_map"),
+            (&mut group, "/proc/self/gid_map"),
+        ] {
+            if privileged || !who.delegated.is_empty() {
+                who.mapped = own_map(path)?;
+            }
         }
         Ok(Caller {
             user,

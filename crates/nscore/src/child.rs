@@ -7,10 +7,10 @@ use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 
 use nix::errno::Errno;
-use nix::fcntl::OFlag;
+use nix::fcntl::{AtFlags, OFlag};
 use nix::sched::CloneFlags;
 use nix::sys::stat::{self, Mode};
-use nix::unistd;
+use nix::unistd::{self, AccessFlags};
 
 use crate::action::{Action, At, BindKind, Place};
 use crate::exec::{Failure, HEADER, Program};
@@ -19,6 +19,7 @@ use crate::message::{Go, Report};
 use crate::namespaces::NEWTIME;
 use crate::sealed;
 use crate::sys::clone::{self, Fork};
+use crate::sys::mount::FileSystem;
 use crate::sys::socket::MAX_FDS;
 use crate::sys::tty::{self, Look};
 use crate::sys::{Sys, descriptors, ids, mount, path, process, shim, signal};
@@ -246,6 +247,7 @@ impl<'a> Child<'a> {
                     },
                 }
             }
+            Action::ShowCgroup { fs, at } => self.show_cgroup(fs, *at)?,
             Action::Bind { source, at, kind } => self.bind(source, *at, *kind)?,
             Action::WriteFile { path, text } => {
                 let root = self.place(Place::Root)?;
@@ -311,6 +313,21 @@ impl<'a> Child<'a> {
             .as_ref()
             .map(OwnedFd::as_fd)
             .ok_or(Errno::EBADF)
+    }
+
+    fn show_cgroup(&self, fs: &FileSystem, at: At) -> Sys<()> {
+        let open = || path::open_dir(self.place(at.0)?, at.1);
+        let mounted = open().and_then(|dir| mount::mount_new(fs, dir.as_fd(), open));
+        let Ok(cgroup) = mounted else {
+            return Ok(());
+        };
+        // One name in the cgroup above, one in itself, and one in each below.
+        let lone = stat::fstat(&cgroup)?.st_nlink == 2;
+        let ours = unistd::faccessat(&cgroup, c".", AccessFlags::W_OK, AtFlags::empty()).is_ok();
+        if lone && !ours {
+            return Ok(());
+        }
+        mount::unmount(cgroup.as_fd())
     }
 
     fn bind(&self, source: &CStr, at: At, kind: BindKind) -> Sys<()> {

@@ -3,13 +3,11 @@
 
 use std::ffi::{CStr, CString, OsStr};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::caller::Caller;
 use crate::error::Result;
 use crate::overlay::mount_points;
-use crate::procfs;
 use crate::sys::descriptors;
 use crate::sys::tty::{self, Look, Termios};
 
@@ -18,8 +16,6 @@ use crate::sys::tty::{self, Look, Termios};
 pub struct Host {
     pub(crate) caller: Caller,
     pub(crate) terminals: Terminals,
-    /// The owner of the caller's cgroup v2, where there is one to be seen.
-    pub(crate) cgroup_owner: Option<u32>,
 }
 
 /// The caller's standard streams as terminals.
@@ -40,7 +36,6 @@ impl Host {
         Ok(Host {
             caller: Caller::probe()?,
             terminals: Terminals::probe(),
-            cgroup_owner: cgroup_owner(),
         })
     }
 }
@@ -94,18 +89,4 @@ fn look(terminals: [bool; 3]) -> Look {
         echo: terminals[0],
         process_output: terminals[0] && terminals[1],
     }
-}
-
-/// The owner of the directory of our cgroup v2, cgroups(7).
-fn cgroup_owner() -> Option<u32> {
-    let text = procfs::read("/proc/self/cgroup").ok()?;
-    let path = text.lines().find_map(|line| line.strip_prefix("0::/"))?;
-    ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"]
-        .iter()
-        .find_map(|mount| {
-            let dir = Path::new(mount).join(path);
-            dir.join("cgroup.procs")
-                .exists()
-                .then(|| dir.metadata().ok().map(|m| m.uid()))?
-        })
 }

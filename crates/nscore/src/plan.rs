@@ -270,16 +270,10 @@ fn actions(
     if !mounts.replaces("/proc") {
         actions.extend(rootfs::proc(spec.strict));
     }
-    // A cgroup that the container could write to is its own, or else the
-    // caller's: hidden.
-    let cgroup = around.leaf
-        || host
-            .cgroup_owner
-            .is_some_and(|owner| !maps.user.map.has_outside(owner));
     match spec.net {
         _ if mounts.replaces("/sys") => {}
-        Net::Host => actions.extend(rootfs::sys_of_host(cgroup)?),
-        _ => actions.extend(rootfs::sys(cgroup, around.systemd)),
+        Net::Host => actions.extend(rootfs::sys_of_host(around.leaf)?),
+        _ => actions.extend(rootfs::sys(around.leaf, around.systemd)),
     }
     if spec.net.is_own() {
         actions.push(Action::LoopbackUp);

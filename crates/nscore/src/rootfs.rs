@@ -170,22 +170,31 @@ pub(crate) fn proc(keep: bool) -> [Action; 2] {
 }
 
 /// The /sys of a network namespace of our own, which its root may have to
-/// itself or not. The cgroups below are those of our own cgroup namespace.
-pub(crate) fn sys(cgroup: bool, read_only: bool) -> Vec<Action> {
+/// itself or not.
+pub(crate) fn sys(own_cgroup: bool, read_only: bool) -> Vec<Action> {
     let at = At(Place::Root, c"sys");
     let mut actions = vec![Action::MakeDir(at), mount(&SYSFS, at, Some(Place::Sys))];
     if read_only {
         actions.push(Action::ReadOnly(Place::Sys));
     }
-    if cgroup {
-        actions.push(comfort(&CGROUP, At(Place::Sys, c"fs/cgroup")));
-    }
+    actions.push(cgroups(own_cgroup));
     actions
+}
+
+/// The cgroups of our cgroup namespace. They are the container's own, or else
+/// looked at first.
+fn cgroups(own: bool) -> Action {
+    let at = At(Place::Sys, c"fs/cgroup");
+    if own {
+        comfort(&CGROUP, at)
+    } else {
+        Action::ShowCgroup { fs: &CGROUP, at }
+    }
 }
 
 /// The /sys of a container on the host's network, which the kernel does not
 /// let it mount: devices and drivers, but nothing of the host's /sys/fs.
-pub(crate) fn sys_of_host(cgroup: bool) -> Result<Vec<Action>> {
+pub(crate) fn sys_of_host(own_cgroup: bool) -> Result<Vec<Action>> {
     let at = At(Place::Root, c"sys");
     let sets_below = mount::can_set();
     let mut actions = vec![Action::MakeDir(at), mount(&SYS_TMPFS, at, Some(Place::Sys))];
@@ -201,15 +210,12 @@ pub(crate) fn sys_of_host(cgroup: bool) -> Result<Vec<Action>> {
             actions.extend(mounts.map(|at| Action::ReadOnlyBelow(Place::Sys, at)));
         }
     }
-    let cgroups = At(Place::Sys, c"fs/cgroup");
     actions.extend([
         Action::MakeDir(At(Place::Sys, c"fs")),
-        Action::MakeDir(cgroups),
+        Action::MakeDir(At(Place::Sys, c"fs/cgroup")),
+        // Before the cgroups, which are ours to write where they are ours at all.
+        Action::ReadOnly(Place::Sys),
+        cgroups(own_cgroup),
     ]);
-    // Before the cgroups, which are ours to write where they are ours at all.
-    actions.push(Action::ReadOnly(Place::Sys));
-    if cgroup {
-        actions.push(comfort(&CGROUP, cgroups));
-    }
     Ok(actions)
 }

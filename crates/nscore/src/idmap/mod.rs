@@ -79,6 +79,11 @@ impl Extent {
 pub struct IdMap(Vec<Extent>);
 
 impl IdMap {
+    /// This id as itself, and no other.
+    pub(crate) fn only(id: u32) -> IdMap {
+        IdMap(vec![Extent::new(id, id, 1)])
+    }
+
     /// Checks the extents.
     ///
     /// # Errors

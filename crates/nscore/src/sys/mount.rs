@@ -124,6 +124,12 @@ pub(crate) fn mount(fs: &FileSystem, at: BorrowedFd) -> Sys<()> {
     nix::mount::mount(Some(fs.kind), c".", Some(fs.kind), fs.flags, Some(fs.data))
 }
 
+/// Removes the mount whose root this is.
+pub(crate) fn unmount(root: BorrowedFd) -> Sys<()> {
+    unistd::fchdir(root)?;
+    nix::mount::umount2(c".", MntFlags::MNT_DETACH)
+}
+
 /// Shows the file or directory `source` at `name` of `dir`, which is ours: a
 /// link there would be followed.
 pub(crate) fn bind(source: &CStr, dir: BorrowedFd, name: &CStr, recursive: bool) -> Sys<()> {
