@@ -82,7 +82,7 @@ pub fn run(args: Args) -> anyhow::Result<u8> {
         if container.is_some() {
             return Err(Error::usage("list containers", "a CONTAINER is named").into());
         }
-        return print(&Container::all(), args.json);
+        return print(&Container::all()?, args.json);
     }
     if args.json {
         let error = Error::usage("print JSON", "that is for a list");

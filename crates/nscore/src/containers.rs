@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 
 use crate::child;
+use crate::error::{Error, Result};
 use crate::name::Name;
 use crate::procfs::{self, Status};
 use crate::record::{Record, Terms};
@@ -41,17 +42,20 @@ impl Container {
     /// The containers that the caller may enter: their own, or, for root, all.
     /// In the order of their supervisors' ids. One that is being started is none
     /// yet, but one whose init runs is, although its record may be a moment late.
-    #[must_use]
-    pub fn all() -> Vec<Container> {
+    ///
+    /// # Errors
+    /// When we run out of descriptors or memory meanwhile.
+    pub fn all() -> Result<Vec<Container>> {
         let caller = nix::unistd::getuid();
         let wanted = |user| caller.is_root() || user == caller.as_raw();
         // What calls itself that does no more than not to be waited for.
         let ours = child::NAME.to_str().ok();
-        running(wanted, |init| procfs::name(init).as_deref() != ours)
+        let found = running(wanted, |init| procfs::name(init).as_deref() != ours);
+        found.map_err(|errno| Error::errno("list containers", errno))
     }
 
     /// Those of one user; one that is being started is waited for.
-    pub(crate) fn of_user(user: u32) -> Vec<Container> {
+    pub(crate) fn of_user(user: u32) -> Sys<Vec<Container>> {
         running(|owner| owner == user, |_| true)
     }
 }
@@ -60,36 +64,43 @@ impl Container {
 fn running(
     wanted: impl Fn(u32) -> bool,
     is_worth_it: impl Fn(libc::pid_t) -> bool,
-) -> Vec<Container> {
+) -> Sys<Vec<Container>> {
     let now = process::clocks().map_or(0, |(_, boottime)| boottime);
-    let mut found: Vec<Container> = procfs::processes()
-        .filter_map(|init| {
-            let supervisor = Status::of(init).filter(Status::is_pid_one)?.parent;
-            let user = Status::of(supervisor).map(|status| status.user)?;
-            if !wanted(user) || !is_ours(supervisor) {
-                return None;
-            }
-            let record = match is_worth_it(init) {
-                true => record_of(supervisor),
-                false => Record::of(supervisor),
-            };
-            let record = record.ok()??;
-            let uptime = u64::try_from(now - record.started).unwrap_or(0);
-            (record.init == init).then_some(Container {
-                supervisor,
-                user,
-                init,
-                name: record.name,
-                root: record.root,
-                net: record.net,
-                uptime: Duration::from_secs(uptime),
-                command: record.command,
-                terms: record.terms,
-            })
-        })
-        .collect();
+    let mut found = Vec::new();
+    for init in procfs::processes()? {
+        let Some(status) = Status::of(init)?.filter(Status::is_pid_one) else {
+            continue;
+        };
+        let supervisor = status.parent;
+        let Some(Status { user, .. }) = Status::of(supervisor)? else {
+            continue;
+        };
+        if !wanted(user) || !is_ours(supervisor) {
+            continue;
+        }
+        let record = match is_worth_it(init) {
+            true => record_of(supervisor),
+            false => Record::of(supervisor),
+        };
+        let record = procfs::if_there(record)?.flatten();
+        let Some(record) = record.filter(|record| record.init == init) else {
+            continue;
+        };
+        let uptime = u64::try_from(now - record.started).unwrap_or(0);
+        found.push(Container {
+            supervisor,
+            user,
+            init,
+            name: record.name,
+            root: record.root,
+            net: record.net,
+            uptime: Duration::from_secs(uptime),
+            command: record.command,
+            terms: record.terms,
+        });
+    }
     found.sort_unstable_by_key(|container| container.supervisor);
-    found
+    Ok(found)
 }
 
 /// Whether a process is where a supervisor must be. Anything inside a container

@@ -12,6 +12,7 @@ use nix::sys::stat::Mode;
 
 use crate::error::{Error, Result};
 use crate::namespaces;
+use crate::sys::Sys;
 
 /// A file of the kernel's, which has no size that could be asked for first, in
 /// one read if it is as short as most are.
@@ -20,6 +21,20 @@ pub(crate) fn read(path: impl AsRef<Path>) -> io::Result<String> {
     let mut text = String::with_capacity(4096);
     File::open(path)?.take(MOST).read_to_string(&mut text)?;
     Ok(text)
+}
+
+/// The number of an error of the standard library.
+pub(crate) fn errno(error: io::Error) -> Errno {
+    Errno::try_from(error).unwrap_or(Errno::EIO)
+}
+
+/// What /proc fails to tell of a process is not there, or not for us to see. Want of
+/// descriptors or memory is another matter: it says nothing of the process.
+pub(crate) fn if_there<T>(told: Sys<T>) -> Sys<Option<T>> {
+    match told {
+        Err(errno @ (Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM)) => Err(errno),
+        told => Ok(told.ok()),
+    }
 }
 
 /// Of /proc/PID/status what tells where a process belongs.
@@ -35,8 +50,9 @@ pub(crate) struct Status {
 
 impl Status {
     /// None when there is no such process, or /proc hides it.
-    pub(crate) fn of(pid: libc::pid_t) -> Option<Status> {
-        Status::read(&read(format!("/proc/{pid}/status")).ok()?)
+    pub(crate) fn of(pid: libc::pid_t) -> Sys<Option<Status>> {
+        let text = read(format!("/proc/{pid}/status")).map_err(errno);
+        Ok(if_there(text)?.and_then(|text| Status::read(&text)))
     }
 
     fn read(text: &str) -> Option<Status> {
@@ -69,9 +85,9 @@ pub(crate) fn name(pid: libc::pid_t) -> Option<String> {
 }
 
 /// All processes that /proc shows.
-pub(crate) fn processes() -> impl Iterator<Item = libc::pid_t> {
-    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+pub(crate) fn processes() -> Sys<impl Iterator<Item = libc::pid_t>> {
+    let entries = fs::read_dir("/proc").map_err(errno)?.flatten();
+    Ok(entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()))
 }
 
 /// Whether two processes are in the same namespace of this kind, as far as we

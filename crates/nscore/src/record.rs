@@ -18,6 +18,7 @@ use crate::error::{Error, Result};
 use crate::harden::Profile;
 use crate::name::Name;
 use crate::plan::Plan;
+use crate::procfs;
 use crate::sys::{Sys, descriptors, process};
 
 /// The memfd's name, and how /proc/PID/fd shows it.
@@ -102,8 +103,6 @@ impl Record {
     /// EACCES when its descriptors are not ours to see, ENOENT when it is gone,
     /// EAGAIN while its container is being started.
     pub(crate) fn of(pid: libc::pid_t) -> Sys<Option<Record>> {
-        let errno =
-            |error: std::io::Error| Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO));
         let flags = OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
         let mut dir = Dir::open(format!("/proc/{pid}/fd").as_str(), flags, Mode::empty())?;
         // Read to its end first: the kernel lists as many as fit at once.
@@ -115,7 +114,9 @@ impl Record {
                 let file = fs::File::from(openat(&dir, name, flags, Mode::empty())?);
                 let sealed = fcntl(&file, FcntlArg::F_GET_SEALS)? & SEALS.bits() == SEALS.bits();
                 let mut bytes = Vec::with_capacity(4096);
-                file.take(MAX_SIZE).read_to_end(&mut bytes).map_err(errno)?;
+                file.take(MAX_SIZE)
+                    .read_to_end(&mut bytes)
+                    .map_err(procfs::errno)?;
                 match Record::decode(&bytes) {
                     Some(record) if sealed => return Ok(Some(record)),
                     Some(_) => return Err(Errno::EAGAIN),

@@ -80,7 +80,7 @@ impl Target {
             Target::Pid(pid) => by_pid(*pid),
             Target::Name(name) => {
                 let what = format!("enter container {name}");
-                let mut own = Container::of_user(getuid().as_raw());
+                let mut own = of_user(getuid().as_raw(), &what)?;
                 own.retain(|container| container.name.as_ref() == Some(name));
                 one_of(own, what, "you run no container of this name")
             }
@@ -93,11 +93,15 @@ impl Target {
     }
 }
 
+fn of_user(user: u32, what: &str) -> Result<Vec<Container>> {
+    Container::of_user(user).map_err(|errno| Error::errno(what, errno))
+}
+
 /// The only one of them.
 fn one_of(found: Vec<Container>, what: String, none: &str) -> Result<Found> {
     match &found[..] {
         [one] => Found::new(one.supervisor, one.init, one.terms, &what),
-        [] => match &Container::all()[..] {
+        [] => match &Container::all()?[..] {
             [] => Err(Error::new(what, none).with_hint("no container of yours is running")),
             running => Err(Error::new(what, none).with_list(list::on_stderr(running))),
         },
@@ -115,12 +119,12 @@ fn by_dir(dir: &Path, what: &str) -> Result<Vec<Container>> {
     let mut found = Vec::new();
     let named = getuid().is_root().then(|| users_name(dir.as_os_str()));
     if let Some((user, name)) = named.flatten() {
-        found = Container::of_user(user);
+        found = of_user(user, what)?;
         found.retain(|container| container.name.as_ref() == Some(&name));
     }
     match dir.canonicalize() {
         Ok(root) => {
-            let own = Container::of_user(getuid().as_raw());
+            let own = of_user(getuid().as_raw(), what)?;
             found.extend(own.into_iter().filter(|container| container.root == root));
             found.sort_unstable_by_key(|container| container.supervisor);
             found.dedup();
@@ -151,12 +155,13 @@ fn by_pid(pid: libc::pid_t) -> Result<Found> {
         Errno::ESRCH | Errno::EINVAL => no_process(),
         errno => Error::errno(&*what, errno),
     })?;
-    let mut status = Status::of(pid).ok_or_else(no_process)?;
+    let status_of = |pid| Status::of(pid).map_err(|errno| Error::errno(&*what, errno));
+    let mut status = status_of(pid)?.ok_or_else(no_process)?;
     let (mut inside, mut at) = (None, pid);
     while !status.is_beside_us() {
         inside = Some(at);
         at = status.parent;
-        status = Status::of(at).ok_or_else(|| no_container(&what, pid))?;
+        status = status_of(at)?.ok_or_else(|| no_container(&what, pid))?;
     }
     let record = match record_of(at) {
         Err(Errno::EAGAIN) => Err(Error::new(&*what, "it is still being started")),
@@ -178,7 +183,7 @@ fn by_pid(pid: libc::pid_t) -> Result<Found> {
         (None, Some(inside)) => {
             let injected =
                 |it: &Container| procfs::share(&it.init.to_string(), &inside.to_string(), "pid");
-            let found = Container::all().into_iter().find(injected);
+            let found = Container::all()?.into_iter().find(injected);
             let found = found.ok_or_else(|| no_container(&what, pid))?;
             (found.supervisor, found.init, found.terms)
         }
@@ -194,11 +199,15 @@ fn by_pid(pid: libc::pid_t) -> Result<Found> {
 impl Found {
     /// Takes hold of the container of this supervisor and init.
     fn new(supervisor: libc::pid_t, init: libc::pid_t, terms: Terms, what: &str) -> Result<Found> {
-        let pidfd = process::pidfd_open(init).map_err(|_| ended(what))?;
+        let failed = |errno| match errno {
+            Errno::ESRCH | Errno::EINVAL => ended(what),
+            errno => Error::errno(what, errno),
+        };
+        let pidfd = process::pidfd_open(init).map_err(failed)?;
         // The pidfd is open, so what /proc says now is of that very process.
-        let is_init = Status::of(init)
-            .is_some_and(|status| status.parent == supervisor && status.is_pid_one());
-        if !is_init || !alive(&pidfd) {
+        let is_init = |status: &Status| status.parent == supervisor && status.is_pid_one();
+        let status = Status::of(init).map_err(failed)?.filter(is_init);
+        if status.is_none() || !alive(&pidfd) {
             return Err(ended(what));
         }
         let namespaces = procfs::differing(init, what)?;
