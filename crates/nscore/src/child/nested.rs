@@ -75,12 +75,12 @@ impl Child<'_> {
         let root = self.place(Place::Root).unwrap_or(init.as_fd());
         let kept = [init.as_fd(), root, root].map(|fd| fd.as_raw_fd());
         descriptors::close_all_but(kept);
-        // All signals are blocked, so nothing interrupts this.
-        let _ = poll(
-            &mut [PollFd::new(init.as_fd(), PollFlags::POLLIN)],
-            PollTimeout::NONE,
-        );
-        self.unmake();
+        // All signals are blocked, so nothing interrupts this. Init's mounts would go
+        // with their mount points, so these stay where it may be alive.
+        let mut end = [PollFd::new(init.as_fd(), PollFlags::POLLIN)];
+        if poll(&mut end, PollTimeout::NONE).is_ok() {
+            self.unmake();
+        }
         process::exit(0)
     }
 }
