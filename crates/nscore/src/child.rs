@@ -323,8 +323,9 @@ impl<'a> Child<'a> {
         };
         // One name in the cgroup above, one in itself, and one in each below.
         let lone = stat::fstat(&cgroup)?.st_nlink == 2;
-        let ours = unistd::faccessat(&cgroup, c".", AccessFlags::W_OK, AtFlags::empty()).is_ok();
-        if lone && !ours {
+        let asked = unistd::faccessat(&cgroup, c".", AccessFlags::W_OK, AtFlags::empty());
+        // Any other answer is no refusal.
+        if lone && asked == Err(Errno::EACCES) {
             return Ok(());
         }
         mount::unmount(cgroup.as_fd())
