@@ -9,7 +9,10 @@
 //! as root, as a user with delegated ids, and as a user without.
 
 mod calls;
+mod census;
+mod cgroup;
 mod debian;
+mod filter;
 mod machine;
 mod message;
 mod network;
@@ -17,6 +20,7 @@ mod out;
 mod proc;
 mod programs;
 mod pty;
+mod race;
 mod reader;
 mod roots;
 mod run;
@@ -26,8 +30,11 @@ mod store;
 mod traces;
 mod user;
 
-pub use calls::call_number;
+pub use calls::{call_names, call_number};
+pub use census::Census;
+pub use cgroup::Cgroup;
 pub use debian::{Debian, INCLUDE, debian, debian_tar, unpack};
+pub use filter::Filter;
 pub use machine::machine;
 pub use message::{Complaint, errors};
 pub use network::Network;
@@ -36,6 +43,7 @@ pub use proc::{
     SECOND, alive, children, comm, eventually, init_of, kill, namespace, ns_pid, send, status_field,
 };
 pub use pty::Pty;
+pub use race::while_exchanging;
 pub use roots::{Root, empty_root, hand_made, libraries, root};
 pub use run::Cmd;
 pub use running::Running;

@@ -3,73 +3,7 @@
 //!
 //! One test alone in its program, so that no other test runs beside it.
 
-use std::collections::BTreeSet;
-use std::fs;
-use std::path::Path;
-
-use tests::{As, Cmd, Pty, SECOND, User, eventually, kill, record_skip, root};
-
-/// What of the machine could grow.
-#[derive(Debug, PartialEq, Eq)]
-struct Census {
-    mounts: BTreeSet<String>,
-    files: BTreeSet<String>,
-    cgroups: BTreeSet<String>,
-    terminals: usize,
-}
-
-impl Census {
-    fn take() -> Self {
-        let names = |dir: &str| -> Vec<String> {
-            let entries = fs::read_dir(dir).into_iter().flatten().flatten();
-            entries
-                .map(|entry| entry.path().display().to_string())
-                .collect()
-        };
-        let mut cgroups = BTreeSet::new();
-        walk(Path::new("/sys/fs/cgroup"), &mut cgroups);
-        Self {
-            mounts: fs::read_to_string("/proc/self/mountinfo")
-                .unwrap()
-                .lines()
-                .map(str::to_owned)
-                .collect(),
-            files: ["/tmp", "/dev/shm", "/run", "/var/run", "/dev/mqueue"]
-                .iter()
-                .flat_map(|dir| names(dir))
-                .collect(),
-            cgroups,
-            terminals: fs::read_to_string("/proc/sys/kernel/pty/nr")
-                .unwrap()
-                .trim()
-                .parse()
-                .unwrap(),
-        }
-    }
-
-    /// What `later` has that this has not.
-    fn grown(&self, later: &Self) -> Vec<String> {
-        let new = |old: &BTreeSet<String>, new: &BTreeSet<String>| -> Vec<String> {
-            new.difference(old).cloned().collect()
-        };
-        let mut all = new(&self.mounts, &later.mounts);
-        all.extend(new(&self.files, &later.files));
-        all.extend(new(&self.cgroups, &later.cgroups));
-        if later.terminals > self.terminals {
-            all.push(format!("{} terminals", later.terminals - self.terminals));
-        }
-        all
-    }
-}
-
-fn walk(dir: &Path, found: &mut BTreeSet<String>) {
-    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            found.insert(entry.path().display().to_string());
-            walk(&entry.path(), found);
-        }
-    }
-}
+use tests::{As, Census, Cmd, Pty, SECOND, User, eventually, kill, record_skip, root};
 
 #[test]
 fn nothing_of_the_machine_grows() {
@@ -81,22 +15,12 @@ fn nothing_of_the_machine_grows() {
     }
 }
 
-/// Others use the machine too, so what is new in one round may be theirs;
-/// what we leave behind is left behind in each.
 fn check(me: &User) {
     let root = root(me);
-    let mut grown = Vec::new();
-    for _ in 0..3 {
-        let before = Census::take();
+    Census::unchanged_by(|| {
         round(me, &root);
         tests::assert_no_traces(&root);
-        eventually(2 * SECOND, || before.grown(&Census::take()).is_empty());
-        grown = before.grown(&Census::take());
-        if grown.is_empty() {
-            return;
-        }
-    }
-    panic!("{:?} leaves behind: {grown:?}", me.kind);
+    });
 }
 
 /// Starts that work, that fail, and that are killed.

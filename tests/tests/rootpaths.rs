@@ -4,12 +4,9 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
-
-use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
-
-use tests::{User, assert_no_traces, each_user, host_is_root, root, scratch_dir, skip};
+use tests::{
+    User, assert_no_traces, each_user, host_is_root, root, scratch_dir, skip, while_exchanging,
+};
 
 each_user!(
     roots_by_other_names,
@@ -154,15 +151,8 @@ fn exchange_during_starts(me: &User, name: &str, options: &[&str]) {
     }
     symlink(&outside, root.at("other")).unwrap();
     let before = listing(&outside);
-    let stop = AtomicBool::new(false);
-    let (started, refused) = thread::scope(|scope| {
-        scope.spawn(|| {
-            let (one, two) = (root.at(name), root.at("other"));
-            while !stop.load(Ordering::Relaxed) {
-                let flags = RenameFlags::RENAME_EXCHANGE;
-                renameat2(AT_FDCWD, &one, AT_FDCWD, &two, flags).expect("rename");
-            }
-        });
+    let (one, two) = (root.at(name), root.at("other"));
+    let (started, refused) = while_exchanging(&one, &two, || {
         let start = || {
             me.contain()
                 .arg("-c")
@@ -171,15 +161,13 @@ fn exchange_during_starts(me: &User, name: &str, options: &[&str]) {
                 .arg("/bin/true")
         };
         let counts = (0..170).map(|_| start().run());
-        let counts = counts.fold((0, 0), |(started, refused), out| match out.code() {
+        counts.fold((0, 0), |(started, refused), out| match out.code() {
             Some(0) => (started + 1, refused),
             _ => (
                 started,
                 refused + usize::from(out.refused(1).names(&format!("/{name}"))),
             ),
-        });
-        stop.store(true, Ordering::Relaxed);
-        counts
+        })
     });
     assert_eq!(started + refused, 170);
     assert!(
