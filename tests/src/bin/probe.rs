@@ -30,6 +30,7 @@ const PATHS: [&str; 12] = [
 fn main() {
     namespaces();
     status();
+    maps();
     descriptors();
     for (name, value) in std::env::vars() {
         println!("environment {name}={value}");
@@ -69,6 +70,7 @@ fn status() {
     let wanted = [
         "Uid",
         "Gid",
+        "Groups",
         "CapInh",
         "CapPrm",
         "CapEff",
@@ -89,6 +91,16 @@ fn status() {
         {
             let words: Vec<_> = value.split_whitespace().collect();
             println!("status {name} {}", words.join(" "));
+        }
+    }
+}
+
+fn maps() {
+    for name in ["uid_map", "gid_map", "setgroups"] {
+        let text = fs::read_to_string(format!("/proc/self/{name}")).expect("a map");
+        for line in text.lines() {
+            let words: Vec<_> = line.split_whitespace().collect();
+            println!("map {name} {}", words.join(" "));
         }
     }
 }
