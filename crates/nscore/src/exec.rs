@@ -151,34 +151,47 @@ impl Program {
         room: &'a mut [u8],
     ) -> Failure<'a> {
         self.environment.say_who(login);
-        let mut first = None;
+        let mut forbidden = None;
         for (i, candidate) in self.candidates.iter().enumerate() {
             let errno = self.exec_as(candidate, &self.arguments.pointers);
-            let failure = Failure::new(errno, i).look_at(candidate);
+            let failure = Failure::new(errno, i);
             match errno {
                 // As execvp(3): what is not there, or in a directory that we
                 // may not search, may be further on. What is there and
                 // forbidden is remembered.
-                Errno::ENOENT | Errno::ENOTDIR | Errno::EACCES => {
-                    if failure.mode != 0 && errno == Errno::ENOENT {
-                        return failure.look_into(candidate, room);
-                    }
+                Errno::ENOENT | Errno::ENOTDIR if self.candidates.len() > 1 => {}
+                Errno::EACCES => {
+                    let failure = failure.look_at(candidate);
                     if failure.mode != 0 || self.candidates.len() == 1 {
-                        first.get_or_insert(failure);
+                        forbidden.get_or_insert(failure);
                     }
                 }
                 // As execvp(3), a text without "#!" is a script of the shell's.
                 Errno::ENOEXEC => {
-                    let failure = failure.look_into(candidate, room);
+                    let failure = failure.look_at(candidate).look_into(candidate, room);
                     if failure.is_text() {
                         self.exec_as(SHELL_C, &self.scripts[i]);
                     }
                     return failure;
                 }
-                _ => return failure,
+                _ => return failure.look_at(candidate).look_into(candidate, room),
             }
         }
-        first.unwrap_or(Failure::new(Errno::ENOENT, 0))
+        forbidden.unwrap_or_else(|| self.look_for(room))
+    }
+
+    /// Why none of several candidates could be run, though none is forbidden: what
+    /// is there all the same lacks its interpreter.
+    fn look_for<'a>(&self, room: &'a mut [u8]) -> Failure<'a> {
+        let mut candidates = self.candidates.iter().enumerate();
+        let there = candidates.find_map(|(i, candidate)| {
+            let failure = Failure::new(Errno::ENOENT, i).look_at(candidate);
+            (failure.mode != 0).then_some((failure, candidate))
+        });
+        match there {
+            Some((failure, candidate)) => failure.look_into(candidate, room),
+            None => Failure::new(Errno::ENOENT, 0),
+        }
     }
 
     #[allow(unsafe_code)]
