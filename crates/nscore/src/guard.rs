@@ -5,6 +5,7 @@
 
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 
+use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::CloneFlags;
 use nix::unistd;
@@ -22,7 +23,7 @@ use crate::sys::{descriptors, process, socket};
 /// A guard at work; dropping it lets it do its work and end.
 pub(crate) struct Guard {
     pid: libc::pid_t,
-    /// Its other end is the guard's: end of file there is our end.
+    /// Its other end is the guard's: it hangs up at our end.
     life: Option<OwnedFd>,
 }
 
@@ -38,9 +39,13 @@ impl Guard {
         companion: Option<BorrowedFd>,
         lock: Option<&Lock>,
     ) -> Result<Guard> {
-        let guard = Guard::new(lock, None)?;
-        guard.watch(init, companion, None)?;
-        Ok(guard)
+        let (theirs, ours) = unistd::pipe2(OFlag::O_CLOEXEC).map_err(failed)?;
+        Guard::fork(ours, || {
+            // The owner of a container may kill in it, by its user namespace alone.
+            // To ask for less than one has cannot fail.
+            let _ = drop_capabilities(Set::NONE);
+            keep(theirs.as_fd(), init, companion, lock.map(Lock::fd))
+        })
     }
 
     /// Forks a guard that removes these traces at our end. It shares `lock`, so
@@ -48,16 +53,24 @@ impl Guard {
     ///
     /// # Errors
     /// When no process or socket can be made.
-    #[allow(unsafe_code)]
-    pub(crate) fn new(lock: Option<&Lock>, traces: Option<&Traces>) -> Result<Guard> {
-        process::can_signal().map_err(failed)?;
+    pub(crate) fn new(lock: Option<&Lock>, traces: &Traces) -> Result<Guard> {
         let (ours, theirs) = socket::pair().map_err(failed)?;
+        Guard::fork(ours, || watch(theirs.as_fd(), lock.map(Lock::fd), traces))
+    }
+
+    /// Forks a guard that leads this life, which allocates nothing.
+    #[allow(unsafe_code)]
+    fn fork(ours: OwnedFd, life: impl FnOnce()) -> Result<Guard> {
+        process::can_signal().map_err(failed)?;
         // Renamed before it exists, so that nobody ever takes it for us.
         let _renamed = process::Renamed::to(NAME);
         // SAFETY: starting a container is for processes of one thread alone, so
         // there is no lock that another thread could hold.
         match unsafe { clone::fork(CloneFlags::empty(), 0) }.map_err(failed)? {
-            Fork::Child => watch(theirs.as_fd(), lock.map(Lock::fd), traces),
+            Fork::Child => {
+                life();
+                process::exit(0)
+            }
             Fork::Parent { pid, .. } => Ok(Guard {
                 pid,
                 life: Some(ours),
@@ -75,14 +88,12 @@ impl Guard {
         &self,
         init: BorrowedFd,
         companion: Option<BorrowedFd>,
-        users: Option<BorrowedFd>,
+        users: BorrowedFd,
     ) -> Result<()> {
         let Some(life) = &self.life else {
             return Ok(());
         };
-        let companion = companion.unwrap_or(init);
-        let fds = [Some(init), Some(companion), users];
-        let fds: Vec<BorrowedFd> = fds.into_iter().flatten().collect();
+        let fds = [init, companion.unwrap_or(init), users];
         socket::send(life.as_fd(), [&[0], &[]], &fds).map_err(failed)
     }
 
@@ -102,14 +113,21 @@ fn failed(errno: nix::errno::Errno) -> Error {
     Error::system(Op::Process, "start the guard process", errno)
 }
 
-/// The rest of the life of a process that has made a command, as its guard. Of its
-/// descriptors it keeps these.
-pub(crate) fn keep(life: BorrowedFd, command: BorrowedFd) -> ! {
+/// The rest of the life of a guard: until `life` hangs up it keeps these descriptors
+/// alone, so that no pipe of the caller's stays open for its sake.
+pub(crate) fn keep(
+    life: BorrowedFd,
+    target: BorrowedFd,
+    companion: Option<BorrowedFd>,
+    lock: Option<BorrowedFd>,
+) -> ! {
+    // A signal to the supervisor's process group is not for us.
     let _ = unistd::setsid();
-    descriptors::close_all_but([life, command].map(|fd| fd.as_raw_fd()));
+    let kept = [Some(life), Some(target), companion, lock];
+    descriptors::close_all_but(kept.map(|fd| fd.unwrap_or(life).as_raw_fd()));
     process::forget_deep_stack();
     process::forget_heap();
-    hold(life, command, None);
+    hold(life, target, companion);
     process::exit(0)
 }
 
@@ -129,34 +147,24 @@ fn hold(life: BorrowedFd, target: BorrowedFd, companion: Option<BorrowedFd>) {
     let _ = poll(&mut [end], PollTimeout::NONE);
 }
 
-/// The guard's whole life. These descriptors are all it keeps, so that no pipe of
-/// the caller's stays open for its sake.
-fn watch(life: BorrowedFd, lock: Option<BorrowedFd>, traces: Option<&Traces>) -> ! {
-    // A signal to the supervisor's process group is not for us.
+/// The life of a guard that removes traces, and learns later what to hold.
+fn watch(life: BorrowedFd, lock: Option<BorrowedFd>, traces: &Traces) {
     let _ = unistd::setsid();
-    let kept = [Some(life), lock, traces.map(Traces::fd)];
-    descriptors::close_all_but(kept.map(|fd| fd.unwrap_or(life).as_raw_fd()));
+    let kept = [life, traces.fd(), lock.unwrap_or(life)];
+    descriptors::close_all_but(kept.map(|fd| fd.as_raw_fd()));
     let [init, companion, users] = receive(life);
-    // The owner of a container may kill in it, by its user namespace alone. What
-    // is left is for the directories that it made in its cgroup. To ask for less
-    // than one has cannot fail.
+    // What is left is for the directories that the container made in its cgroup.
     let _ = drop_capabilities(Set::DAC_OVERRIDE);
     process::forget_deep_stack();
-    if traces.is_none() {
-        process::forget_heap();
-    }
     if let Some(init) = init {
         hold(life, init.as_fd(), companion.as_ref().map(OwnedFd::as_fd));
     }
-    if let Some(traces) = traces {
-        // At the end of init the supervisor still looks at them.
-        let _ = poll(
-            &mut [PollFd::new(life, PollFlags::POLLIN)],
-            PollTimeout::NONE,
-        );
-        traces.clear(users.as_ref().map(OwnedFd::as_fd));
-    }
-    process::exit(0)
+    // At the end of init the supervisor still looks at them.
+    let _ = poll(
+        &mut [PollFd::new(life, PollFlags::POLLIN)],
+        PollTimeout::NONE,
+    );
+    traces.clear(users.as_ref().map(OwnedFd::as_fd));
 }
 
 /// What there is to watch; nothing, when our maker ended before it said so.

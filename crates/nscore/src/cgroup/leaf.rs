@@ -47,7 +47,7 @@ impl Leaf {
     pub(crate) fn make(plan: &LeafPlan, lock: Option<&Lock>) -> Result<Leaf> {
         let made = |errno| Error::errno("make a cgroup for the container", errno);
         let traces = plan.traces()?;
-        let guard = Guard::new(lock, Some(&traces))?;
+        let guard = Guard::new(lock, &traces)?;
         let home = traces.fd();
         if traces.moves {
             make_room(home, guard.pid())
@@ -98,7 +98,7 @@ impl Leaf {
         let users = self.users.get_or_init(|| users);
         let guard = self.guard.as_ref();
         guard.map_or(Ok(()), |guard| {
-            guard.watch(init.pidfd(), companion, Some(users.as_fd()))
+            guard.watch(init.pidfd(), companion, users.as_fd())
         })
     }
 

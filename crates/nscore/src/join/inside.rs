@@ -179,7 +179,7 @@ fn joiner(
                 // Nobody knows of it.
                 let _ = process::kill(pidfd.as_fd());
             }
-            guard::keep(life, pidfd.as_fd())
+            guard::keep(life, pidfd.as_fd(), None, None)
         }
     }
 }
