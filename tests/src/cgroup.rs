@@ -27,6 +27,12 @@ impl Cgroup {
         made.find(|cgroup| cgroup.0.join(file).exists())
     }
 
+    /// Its directory.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
     /// For [`Cmd::setup`](crate::Cmd::setup): the command runs in it.
     #[must_use]
     pub fn enter(&self) -> String {

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 
 use tests::{
-    Root, Running, SECOND, User, alive, assert_no_traces, children, comm, each_user, eventually,
-    kill, record_skip, root, some_users,
+    Cgroup, Root, Running, SECOND, User, alive, assert_no_traces, children, comm, each_user,
+    eventually, kill, record_skip, root, some_users,
 };
 
 each_user!(
@@ -114,13 +114,14 @@ fn own_cgroup() -> Option<PathBuf> {
     top.map(Path::to_path_buf)
 }
 
-/// The same, where we may make cgroups for anyone.
-fn cgroups_to_make() -> Option<PathBuf> {
-    if nix::unistd::Uid::current().is_root() {
-        return own_cgroup();
+/// One of its own, where we may make any and give it to others.
+fn cgroup_for_anyone() -> Option<Cgroup> {
+    own_cgroup()?;
+    let cgroup = Cgroup::with("cgroup.kill");
+    if cgroup.is_none() {
+        record_skip("only root can give others a cgroup");
     }
-    record_skip("only root can give others a cgroup");
-    None
+    cgroup
 }
 
 /// Needs no controller.
@@ -154,32 +155,38 @@ fn the_cgroup_is_the_containers(me: &User) {
     assert_no_traces(&root);
 }
 
-/// A cgroup with a process in it, both of this user, removed in the end.
-struct Occupied {
-    dir: PathBuf,
+/// A process in a cgroup, both this user's.
+struct Occupant {
     process: Child,
+    _cgroup: Cgroup,
 }
 
-impl Occupied {
-    fn by(me: &User, dir: PathBuf) -> Occupied {
-        fs::create_dir(&dir).unwrap();
+impl Occupant {
+    fn of(me: &User, cgroup: Cgroup) -> Occupant {
         let process = Command::new("sleep").arg("1000").spawn().unwrap();
-        fs::write(dir.join("cgroup.procs"), process.id().to_string()).unwrap();
-        // Root's container has the others' ids.
-        let owner = me.uid.max(1);
+        let id = process.id().to_string();
+        fs::write(cgroup.path().join("cgroup.procs"), id).unwrap();
         for name in ["", "cgroup.procs", "cgroup.kill"] {
-            chown(dir.join(name), Some(owner), Some(owner)).unwrap();
+            give(me, &cgroup.path().join(name));
         }
-        Occupied { dir, process }
+        Occupant {
+            process,
+            _cgroup: cgroup,
+        }
     }
 }
 
-impl Drop for Occupied {
+impl Drop for Occupant {
     fn drop(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
-        assert!(eventually(SECOND, || fs::remove_dir(&self.dir).is_ok()));
     }
+}
+
+/// Makes it the user's; for root somebody's whose ids its container has.
+fn give(me: &User, path: &Path) {
+    let owner = me.uid.max(1);
+    chown(path, Some(owner), Some(owner)).unwrap();
 }
 
 /// Ends all that runs in the cgroups that are shown, and names them.
@@ -187,38 +194,34 @@ const END_ALL: &str = "find /sys/fs/cgroup -name cgroup.kill | while read f; do 
                        echo $f; done 2>/dev/null";
 
 fn nobody_elses_cgroup_is_within_reach(me: &User) {
-    let (root, Some(top)) = (root(me), cgroups_to_make()) else {
+    let (root, Some(cgroup)) = (root(me), cgroup_for_anyone()) else {
         return;
     };
-    let name = format!("occupied-{}-{}", me.name, std::process::id());
-    let mut occupied = Occupied::by(me, top.join(name));
+    let mut occupant = Occupant::of(me, cgroup);
     for net in [&[][..], &["-n"]] {
         let cmd = me.contain().args(net).arg(&root);
         cmd.args(["/bin/sh", "-c", END_ALL]).run().says("");
     }
-    assert_eq!(occupied.process.try_wait().unwrap(), None);
+    assert_eq!(occupant.process.try_wait().unwrap(), None);
 }
 
 /// It says what its processes may have, and container root cannot write to it.
 fn a_cgroup_without_others_is_shown(me: &User) {
-    let (root, Some(top)) = (root(me), cgroups_to_make()) else {
+    let (root, Some(cgroup)) = (root(me), cgroup_for_anyone()) else {
         return;
     };
-    let dir = top.join(format!("alone-{}-{}", me.name, std::process::id()));
-    fs::create_dir(&dir).unwrap();
-    let enter = format!("echo 0 >{}/cgroup.procs", dir.display());
     let script = "cd /sys/fs/cgroup && cat cgroup.type && ! mkdir x 2>/dev/null && \
                   ! (echo 1 >cgroup.kill) 2>/dev/null";
-    let cmd = || me.sh(&root, script).setup(&enter);
+    let cmd = || me.sh(&root, script).setup(&cgroup.enter());
     cmd().run().says("domain");
     // Its children may be somebody's.
-    fs::create_dir(dir.join("child")).unwrap();
+    let child = cgroup.path().join("child");
+    fs::create_dir(&child).unwrap();
     cmd().run().status_is(1);
-    fs::remove_dir(dir.join("child")).unwrap();
-    let owner = me.uid.max(1);
-    chown(&dir, Some(owner), Some(owner)).unwrap();
+    fs::remove_dir(child).unwrap();
+    give(me, cgroup.path());
     cmd().run().status_is(1);
-    assert!(eventually(SECOND, || fs::remove_dir(&dir).is_ok()));
+    assert!(cgroup.remove());
     assert_no_traces(&root);
 }
 
