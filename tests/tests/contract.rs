@@ -96,7 +96,9 @@ fn help_and_version_go_to_stdout(me: &User) {
             version.starts_with(&format!("{name} ")) && !version.contains('\n'),
             "{version}"
         );
-        program.arg("-V").run().says(&version);
+        program.clone().arg("-V").run().says(&version);
+        let full = program.arg("-V").under_bash(r#"exec "$@" >/dev/full"#);
+        full.run().refused_naming(1, &["no space left"]);
     }
 }
 
