@@ -10,6 +10,7 @@ each_user!(
     a_program_with_its_libraries,
     a_missing_loader_is_named,
     a_missing_script_interpreter_is_named,
+    a_missing_interpreter_hides_nothing_further_on,
     a_missing_library_is_the_loaders_to_name,
     another_architecture_is_named,
 );
@@ -60,6 +61,18 @@ fn a_missing_script_interpreter_is_named(me: &User) {
     root.write("/script", "#!/opt/perl/bin/perl -w\nprint 1;\n", 0o755);
     let out = me.contain().arg(&root).arg("/script").run();
     out.refused_naming(127, &["/script", "/opt/perl/bin/perl"]);
+}
+
+/// As the shell looks a command up.
+fn a_missing_interpreter_hides_nothing_further_on(me: &User) {
+    let root = empty_root(me);
+    root.write("/usr/local/bin/hello", "#!/no/such\n", 0o755);
+    let cmd = me.contain().arg(&root).arg("hello");
+    cmd.run()
+        .refused_naming(127, &["/usr/local/bin/hello", "/no/such"]);
+    root.install("/bin/busybox", "/bin/sh");
+    root.write("/bin/hello", format!("#!/bin/sh\necho '{HELLO}'\n"), 0o755);
+    cmd.run().says(HELLO);
 }
 
 /// Once the loader runs, the error is the program's own.

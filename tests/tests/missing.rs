@@ -20,6 +20,7 @@ each_user!(
     becoming_root_without_a_call,
     no_guard_that_cannot_kill,
     no_namespaces_for_pseudo,
+    no_proc,
 );
 
 some_users!(
@@ -343,4 +344,17 @@ fn no_namespaces_for_pseudo(me: &User) {
     let complaint = out.refused_naming(1, &["a limit forbids it"]);
     let hint = complaint.hint.unwrap_or_default();
     assert!(hint.starts_with("user.max_user_namespaces is 0"), "{out}");
+}
+
+fn no_proc(me: &User) {
+    if !host_is_root() {
+        skip!("only root can be without /proc");
+    }
+    let root = root(me);
+    let start = me.contain().arg(&root).arg("/bin/true");
+    for cmd in [start, me.pseudo().arg("true")] {
+        let complaint = cmd.setup("mount -t tmpfs none /proc").run().refused(1);
+        assert_eq!(complaint.hint.as_deref(), Some("/proc must be mounted"));
+    }
+    assert_no_traces(&root);
 }

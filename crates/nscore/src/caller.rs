@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::error::{Error, Result};
+use crate::hint::Op;
 use crate::idmap::{self, Account, IdMap, Kind};
 use crate::procfs;
 
@@ -146,11 +147,8 @@ pub(crate) fn refuse_setuid() -> Result<()> {
 
 fn own_map(path: &str) -> Result<IdMap> {
     let text = procfs::read(path).map_err(|error| {
-        let failed = Error::io(format!("read {path}"), &error);
-        match error.kind() {
-            std::io::ErrorKind::NotFound => failed.with_hint("/proc must be mounted"),
-            _ => failed,
-        }
+        let errno = procfs::errno(error);
+        Error::system(Op::Map, format!("read {path}"), errno)
     })?;
     IdMap::from_kernel_text(&text)
         .ok_or_else(|| Error::new(format!("read {path}"), "this user namespace maps no id"))

@@ -18,8 +18,8 @@ use crate::sys::process;
 pub(crate) enum Op {
     /// Creating the namespaces of a container, clone(2) or unshare(2).
     Namespaces,
-    /// Writing uid_map or gid_map, user_namespaces(7).
-    WriteMap,
+    /// Reading or writing uid_map or gid_map, user_namespaces(7).
+    Map,
     /// Mounting a new file system.
     Mount,
     /// Creating a directory that the root file system lacks.
@@ -78,6 +78,8 @@ pub(crate) struct Facts {
     pub(crate) chrooted: bool,
     /// The root directory is the initial ramfs.
     pub(crate) initramfs: bool,
+    /// There is no /proc.
+    pub(crate) no_proc: bool,
     /// A mount that covers a part of /proc or /sys.
     pub(crate) masked: Option<String>,
     /// The kernel does not list what filters can answer.
@@ -120,6 +122,7 @@ impl Facts {
                 let below = |top: &str| point.starts_with(top);
                 below("/proc/") && !below("/proc/sys/fs/binfmt_misc") || below("/sys/firmware")
             }),
+            no_proc: !Path::new("/proc/self").exists(),
             no_filters: !Path::new("/proc/sys/kernel/seccomp").exists(),
             terminals: number("/proc/sys/kernel/pty/max")
                 .zip(number("/proc/sys/kernel/pty/reserve")),
@@ -243,6 +246,13 @@ fn initramfs(facts: &Facts) -> Option<Advice> {
     hint("the host runs from its initial ramfs: switch_root to a tmpfs first")
 }
 
+fn no_proc(facts: &Facts) -> Option<Advice> {
+    if !facts.no_proc {
+        return None;
+    }
+    hint("/proc must be mounted")
+}
+
 fn map_forbidden(facts: &Facts) -> Option<Advice> {
     if facts.root {
         return hint("it needs CAP_SETUID and CAP_SETGID here, and ids that are mapped here");
@@ -308,12 +318,17 @@ const TABLE: &[Row] = &[
         advise: exhausted::terminals,
     },
     Row {
-        op: Op::WriteMap,
+        op: Op::Map,
+        errno: Errno::ENOENT,
+        advise: no_proc,
+    },
+    Row {
+        op: Op::Map,
         errno: Errno::EPERM,
         advise: map_forbidden,
     },
     Row {
-        op: Op::WriteMap,
+        op: Op::Map,
         errno: Errno::EACCES,
         advise: apparmor,
     },
@@ -454,6 +469,7 @@ mod tests {
             user_namespace_enable: Some(false),
             chrooted: false,
             initramfs: true,
+            no_proc: true,
             no_filters: true,
             masked: Some("/proc/kcore".into()),
             terminals: Some((4096, 1024)),

@@ -143,7 +143,7 @@ fn put(pid: libc::pid_t, file: &str, text: &str, what: impl Fn() -> String) -> R
     open(path, flags, Mode::empty())
         .and_then(|file| unistd::write(&file, text.as_bytes()))
         .map(drop)
-        .map_err(|errno| Error::system(Op::WriteMap, what(), errno))
+        .map_err(|errno| Error::system(Op::Map, what(), errno))
 }
 
 /// Finds a helper in PATH, then where distributions put it.
