@@ -79,10 +79,11 @@ pub fn run<A: Arguments>(program: &str, run: fn(A) -> anyhow::Result<u8>) -> u8 
 fn usage(program: &str, error: &clap::Error) -> u8 {
     let text = error.render().to_string();
     complain(program, first_line(error));
-    match text
+    let mut tips = text
         .lines()
-        .find_map(|line| line.trim().strip_prefix("tip: "))
-    {
+        .filter_map(|line| line.trim().strip_prefix("tip: "));
+    // Nobody who mistypes an option wants it for a DIR or CMD.
+    match tips.find(|tip| !tip.starts_with("to pass ")) {
         Some(tip) => complain("hint", tip),
         None => complain("hint", format_args!("{program} --help lists the options")),
     }
