@@ -118,6 +118,7 @@ fn failures_read_the_same(me: &User) {
     let (root, copies) = (root(me), Copies::new(me));
     root.write("/text", "echo text $0 $*\n", 0o755);
     root.write("/script", "#!/nope\n", 0o755);
+    root.write("/usr/local/bin/hello", "#!/nope\n", 0o755);
     root.write("/file", "text", 0o644);
     let mut foreign = vec![0; 200];
     foreign[..20].copy_from_slice(b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x02\0\x16\0");
@@ -129,6 +130,7 @@ fn failures_read_the_same(me: &User) {
         ("/file", 126),
         ("/file/x", 127),
         ("/script", 127),
+        ("hello", 127),
         ("/foreign", 126),
     ] {
         for strict in [&[][..], &["--strict"]] {
@@ -157,6 +159,8 @@ fn failures_read_the_same(me: &User) {
     }
     let out = copies.contain(me, &root).args(["/text", "a b", "c"]).run();
     assert_eq!(out.ok(), "text /text a b c");
+    root.write("/bin/hello", "#!/bin/sh\necho hello\n", 0o755);
+    copies.contain(me, &root).arg("hello").run().says("hello");
     assert_no_traces(&root);
 }
 

@@ -151,9 +151,24 @@ impl Program {
         room: &'a mut [u8],
     ) -> Failure<'a> {
         self.environment.say_who(login);
+        let arguments = &self.arguments.pointers;
+        let failure = self.first(room, |candidate, _| self.exec_as(candidate, arguments));
+        // As execvp(3), a text without "#!" is a script of the shell's.
+        if failure.errno == Errno::ENOEXEC && failure.is_text() {
+            self.exec_as(SHELL_C, &self.scripts[failure.candidate]);
+        }
+        failure
+    }
+
+    /// What an attempt makes of the first candidate that it has something to say of.
+    fn first<'a>(
+        &self,
+        room: &'a mut [u8],
+        attempt: impl Fn(&CStr, &mut [u8]) -> Errno,
+    ) -> Failure<'a> {
         let mut forbidden = None;
         for (i, candidate) in self.candidates.iter().enumerate() {
-            let errno = self.exec_as(candidate, &self.arguments.pointers);
+            let errno = attempt(candidate, room);
             let failure = Failure::new(errno, i);
             match errno {
                 // As execvp(3): what is not there, or in a directory that we
@@ -165,14 +180,6 @@ impl Program {
                     if failure.mode != 0 || self.candidates.len() == 1 {
                         forbidden.get_or_insert(failure);
                     }
-                }
-                // As execvp(3), a text without "#!" is a script of the shell's.
-                Errno::ENOEXEC => {
-                    let failure = failure.look_at(candidate).look_into(candidate, room);
-                    if failure.is_text() {
-                        self.exec_as(SHELL_C, &self.scripts[i]);
-                    }
-                    return failure;
                 }
                 _ => return failure.look_at(candidate).look_into(candidate, room),
             }
@@ -218,7 +225,7 @@ impl Program {
             }
             Errno::ENOENT if failure.mode != 0 => match header::interpreter(header) {
                 Some(loader) => {
-                    let loader = quoted(OsStr::from_bytes(&loader));
+                    let loader = quoted(OsStr::from_bytes(loader));
                     Error::new(what, format!("its interpreter {loader} is missing"))
                         .with_hint(format!("the file itself exists: add {loader} to the root, or use a static program"))
                         .with_status(127)

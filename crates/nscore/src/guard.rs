@@ -113,18 +113,21 @@ fn failed(errno: nix::errno::Errno) -> Error {
     Error::system(Op::Process, "start the guard process", errno)
 }
 
-/// The rest of the life of a guard: until `life` hangs up it keeps these descriptors
-/// alone, so that no pipe of the caller's stays open for its sake.
+/// Keeps these descriptors alone: no pipe of the caller's stays open for a guard's
+/// sake, and no signal to the supervisor's process group is for it.
+fn detach<const N: usize>(kept: [BorrowedFd; N]) {
+    let _ = unistd::setsid();
+    descriptors::close_all_but(kept.map(|fd| fd.as_raw_fd()));
+}
+
+/// The rest of the life of a guard: until `life` hangs up, or `target` ends.
 pub(crate) fn keep(
     life: BorrowedFd,
     target: BorrowedFd,
     companion: Option<BorrowedFd>,
     lock: Option<BorrowedFd>,
 ) -> ! {
-    // A signal to the supervisor's process group is not for us.
-    let _ = unistd::setsid();
-    let kept = [Some(life), Some(target), companion, lock];
-    descriptors::close_all_but(kept.map(|fd| fd.unwrap_or(life).as_raw_fd()));
+    detach([Some(life), Some(target), companion, lock].map(|fd| fd.unwrap_or(life)));
     process::forget_deep_stack();
     process::forget_heap();
     hold(life, target, companion);
@@ -149,9 +152,7 @@ fn hold(life: BorrowedFd, target: BorrowedFd, companion: Option<BorrowedFd>) {
 
 /// The life of a guard that removes traces, and learns later what to hold.
 fn watch(life: BorrowedFd, lock: Option<BorrowedFd>, traces: &Traces) {
-    let _ = unistd::setsid();
-    let kept = [life, traces.fd(), lock.unwrap_or(life)];
-    descriptors::close_all_but(kept.map(|fd| fd.as_raw_fd()));
+    detach([life, traces.fd(), lock.unwrap_or(life)]);
     let [init, companion, users] = receive(life);
     // What is left is for the directories that the container made in its cgroup.
     let _ = drop_capabilities(Set::DAC_OVERRIDE);

@@ -4,15 +4,13 @@
 
 /// The interpreter that the file names: its dynamic loader, or the program
 /// behind "#!".
-pub(super) fn interpreter(file: &[u8]) -> Option<Vec<u8>> {
+pub(super) fn interpreter(file: &[u8]) -> Option<&[u8]> {
     if let Some(line) = file.strip_prefix(b"#!") {
         let line = line.split(|b| *b == b'\n').next()?;
-        let word = line
-            .split(|b| b" \t\r".contains(b))
-            .find(|word| !word.is_empty())?;
-        // A carriage return is part of the name to the kernel, and the cause.
-        let carriage = line.ends_with(b"\r") && line.trim_ascii() == word;
-        return Some([word, if carriage { b"\r" } else { b"" }].concat());
+        // A carriage return is part of the name to the kernel, and often the cause.
+        return line
+            .split(|b| b" \t".contains(b))
+            .find(|word| !word.is_empty());
     }
     let elf = Elf::new(file)?;
     (0..elf.segments().min(64)).find_map(|i| elf.interpreter(i))
@@ -68,8 +66,8 @@ struct Elf<'a> {
     big_endian: bool,
 }
 
-impl Elf<'_> {
-    fn new(file: &[u8]) -> Option<Elf<'_>> {
+impl<'a> Elf<'a> {
+    fn new(file: &'a [u8]) -> Option<Elf<'a>> {
         let ident = file.strip_prefix(b"\x7fELF")?;
         Some(Elf {
             file,
@@ -107,7 +105,7 @@ impl Elf<'_> {
     }
 
     /// The path that segment `i` holds, if it is PT_INTERP.
-    fn interpreter(&self, i: u64) -> Option<Vec<u8>> {
+    fn interpreter(&self, i: u64) -> Option<&'a [u8]> {
         const PT_INTERP: u64 = 3;
         let size = self.half(if self.wide { 54 } else { 42 })?;
         let segment = self.word(28, 32)?.checked_add(i.checked_mul(size)?)?;
@@ -117,7 +115,7 @@ impl Elf<'_> {
         let offset = self.word(segment.checked_add(4)?, segment.checked_add(8)?)?;
         let bytes = self.file.get(usize::try_from(offset).ok()?..)?;
         let name = bytes.split(|b| *b == 0).next()?;
-        (!name.is_empty()).then(|| name.to_vec())
+        (!name.is_empty()).then_some(name)
     }
 }
 

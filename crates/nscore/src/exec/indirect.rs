@@ -8,28 +8,18 @@ use nix::errno::Errno;
 use nix::sys::stat::{self, SFlag};
 use nix::unistd::{self, AccessFlags};
 
-use super::{Failure, Program, SHELL_C};
-use crate::sys::{Sys, shim};
+use super::{Failure, Program, SHELL_C, header};
+use crate::sys::{Sys, path, shim};
 use crate::user::Login;
 
 impl Program {
     /// The candidate that an exec would take, as far as can be told without one,
     /// with no error number; else why there is none.
     pub(crate) fn choose<'a>(&self, room: &'a mut [u8]) -> Failure<'a> {
-        let mut first = None;
-        for (i, candidate) in self.candidates.iter().enumerate() {
-            let errno = runnable(candidate).err().unwrap_or(Errno::UnknownErrno);
-            let failure = Failure::new(errno, i).look_at(candidate);
-            match errno {
-                Errno::ENOENT | Errno::ENOTDIR | Errno::EACCES => {
-                    if failure.mode != 0 || self.candidates.len() == 1 {
-                        first.get_or_insert(failure);
-                    }
-                }
-                _ => return failure.look_into(candidate, room),
-            }
-        }
-        first.unwrap_or(Failure::new(Errno::ENOENT, 0))
+        self.first(room, |candidate, room| {
+            let refused = runnable(candidate, room).err();
+            refused.unwrap_or(Errno::UnknownErrno)
+        })
     }
 
     /// Becomes the shim, which becomes this candidate, or tells why not.
@@ -68,11 +58,18 @@ impl Program {
     }
 }
 
-/// What an exec would say of this file, short of looking into it.
-fn runnable(path: &CStr) -> Sys<()> {
-    let kind = SFlag::from_bits_truncate(stat::stat(path)?.st_mode) & SFlag::S_IFMT;
+/// What an exec would say of this file. One that cannot be read may be run.
+fn runnable(program: &CStr, room: &mut [u8]) -> Sys<()> {
+    let kind = SFlag::from_bits_truncate(stat::stat(program)?.st_mode) & SFlag::S_IFMT;
     if kind != SFlag::S_IFREG {
         return Err(Errno::EACCES);
     }
-    unistd::access(path, AccessFlags::X_OK)
+    unistd::access(program, AccessFlags::X_OK)?;
+    let file = Failure::new(Errno::UnknownErrno, 0).look_into(program, room);
+    let Some(interpreter) = header::interpreter(&file.header) else {
+        return Ok(());
+    };
+    let mut buffer = [0; libc::PATH_MAX as usize];
+    let interpreter = path::prefix(interpreter, interpreter.len(), &mut buffer)?;
+    unistd::access(interpreter, AccessFlags::F_OK)
 }
