@@ -18,7 +18,7 @@ use crate::list;
 use crate::name::Name;
 use crate::process::Process;
 use crate::procfs::{self, Status};
-use crate::record::Terms;
+use crate::record::{Record, Terms};
 use crate::sys::process;
 
 /// What a caller names as a container.
@@ -146,54 +146,62 @@ fn users_name(word: &OsStr) -> Option<(u32, Name)> {
     Some((user, name))
 }
 
-/// By the supervisor itself, or by a process inside: then its nearest ancestor
-/// outside is the supervisor, or the inject that brought it there.
+/// By the supervisor itself, or by a process inside.
 fn by_pid(pid: libc::pid_t) -> Result<Found> {
     let what = format!("enter container {pid}");
-    let no_process = || Error::new(&*what, format!("there is no process {pid}"));
     let named = process::pidfd_open(pid).map_err(|errno| match errno {
-        Errno::ESRCH | Errno::EINVAL => no_process(),
+        Errno::ESRCH | Errno::EINVAL => no_process(&what, pid),
         errno => Error::errno(&*what, errno),
     })?;
-    let status_of = |pid| Status::of(pid).map_err(|errno| Error::errno(&*what, errno));
-    let mut status = status_of(pid)?.ok_or_else(no_process)?;
-    let (mut inside, mut at) = (None, pid);
-    while !status.is_beside_us() {
-        inside = Some(at);
-        at = status.parent;
-        status = status_of(at)?.ok_or_else(|| no_container(&what, pid))?;
-    }
-    let record = match record_of(at) {
-        Err(Errno::EAGAIN) => Err(Error::new(&*what, "it is still being started")),
-        Err(Errno::EACCES | Errno::EPERM) if status.user != getuid().as_raw() => {
-            Err(Error::new(&*what, "it belongs to another user")
-                .with_hint("only root and the user who started a container can enter it"))
-        }
-        Err(Errno::EACCES | Errno::EPERM) => Err(no_container(&what, pid)),
-        Err(Errno::ENOENT | Errno::ESRCH) => Err(no_process()),
-        Err(errno) => Err(Error::errno(&*what, errno)),
-        Ok(record) => Ok(record),
-    }?;
-    let (supervisor, init, terms) = match (record, inside) {
-        (Some(_), _) if !is_ours(at) => {
-            return Err(Error::new(what, "it was started in another user namespace")
-                .with_hint("inject from there"));
-        }
-        (Some(record), _) => (at, record.init, record.terms),
-        (None, Some(inside)) => {
-            let injected =
-                |it: &Container| procfs::share(&it.init.to_string(), &inside.to_string(), "pid");
-            let found = Container::all()?.into_iter().find(injected);
-            let found = found.ok_or_else(|| no_container(&what, pid))?;
-            (found.supervisor, found.init, found.terms)
-        }
-        (None, None) => return Err(no_container(&what, pid)),
+    // Most name a supervisor, and a process that is where one must be and holds
+    // the record of one needs no longer look.
+    let found = match is_ours(pid).then(|| Record::of(pid)) {
+        Some(Ok(Some(record))) => Found::new(pid, record.init, record.terms, &what)?,
+        _ => by_ancestor(pid, &what)?,
     };
-    let found = Found::new(supervisor, init, terms, &what)?;
     if !alive(&named) {
         return Err(ended(&what));
     }
     Ok(found)
+}
+
+/// By a process inside: its nearest ancestor outside is the supervisor, or the
+/// inject that brought it there.
+fn by_ancestor(pid: libc::pid_t, what: &str) -> Result<Found> {
+    let status_of = |pid| Status::of(pid).map_err(|errno| Error::errno(what, errno));
+    let mut status = status_of(pid)?.ok_or_else(|| no_process(what, pid))?;
+    let (mut inside, mut at) = (None, pid);
+    while !status.is_beside_us() {
+        inside = Some(at);
+        at = status.parent;
+        status = status_of(at)?.ok_or_else(|| no_container(what, pid))?;
+    }
+    let record = match record_of(at) {
+        Err(Errno::EAGAIN) => Err(Error::new(what, "it is still being started")),
+        Err(Errno::EACCES | Errno::EPERM) if status.user != getuid().as_raw() => {
+            Err(Error::new(what, "it belongs to another user")
+                .with_hint("only root and the user who started a container can enter it"))
+        }
+        Err(Errno::EACCES | Errno::EPERM) => Err(no_container(what, pid)),
+        Err(Errno::ENOENT | Errno::ESRCH) => Err(no_process(what, pid)),
+        Err(errno) => Err(Error::errno(what, errno)),
+        Ok(record) => Ok(record),
+    }?;
+    match (record, inside) {
+        (Some(_), _) if !is_ours(at) => {
+            Err(Error::new(what, "it was started in another user namespace")
+                .with_hint("inject from there"))
+        }
+        (Some(record), _) => Found::new(at, record.init, record.terms, what),
+        (None, Some(inside)) => {
+            let injected =
+                |it: &Container| procfs::share(&it.init.to_string(), &inside.to_string(), "pid");
+            let found = Container::all()?.into_iter().find(injected);
+            let found = found.ok_or_else(|| no_container(what, pid))?;
+            Found::new(found.supervisor, found.init, found.terms, what)
+        }
+        (None, None) => Err(no_container(what, pid)),
+    }
 }
 
 impl Found {
@@ -244,6 +252,10 @@ impl Found {
             terms,
         })
     }
+}
+
+fn no_process(what: &str, pid: libc::pid_t) -> Error {
+    Error::new(what, format!("there is no process {pid}"))
 }
 
 fn ended(what: &str) -> Error {
