@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use crate::error::{Error, Result};
 use crate::hint::Op;
 use crate::idmap::{self, Account, IdMap, Kind};
-use crate::procfs;
+use crate::{namespaces, procfs};
 
 /// The caller as user, or as group.
 #[derive(Debug, Clone)]
@@ -94,12 +94,14 @@ impl Caller {
             );
         }
         // Which ids there are matters to who may map others than their own.
+        let maps_others = |who: &Identity| privileged || !who.delegated.is_empty();
+        let all = (maps_others(&user) || maps_others(&group)) && namespaces::is_user_initial();
         for (who, path) in [
             (&mut user, "/proc/self/uid_map"),
             (&mut group, "/proc/self/gid_map"),
         ] {
-            if privileged || !who.delegated.is_empty() {
-                who.mapped = own_map(path)?;
+            if maps_others(who) {
+                who.mapped = if all { IdMap::all() } else { own_map(path)? };
             }
         }
         Ok(Caller {

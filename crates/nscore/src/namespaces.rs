@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 
 use nix::fcntl::{self, OFlag};
 use nix::sched::CloneFlags;
-use nix::sys::stat::Mode;
+use nix::sys::stat::{self, Mode};
 
 use crate::error::{Error, Result};
 
@@ -75,6 +75,12 @@ pub(crate) fn open(pid: libc::pid_t, file: &str) -> Result<OwnedFd> {
     let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC;
     fcntl::open(path.as_str(), flags, Mode::empty())
         .map_err(|errno| Error::errno(format!("open {path}"), errno))
+}
+
+/// Whether this process is in the initial user namespace, of whose file
+/// <linux/nsfs.h> fixes the inode number: USER_NS_INIT_INO.
+pub(crate) fn is_user_initial() -> bool {
+    stat::stat("/proc/self/ns/user").is_ok_and(|file| file.st_ino == 0xEFFF_FFFD)
 }
 
 /// A set of kinds, shown by their English names.

@@ -79,6 +79,11 @@ impl Extent {
 pub struct IdMap(Vec<Extent>);
 
 impl IdMap {
+    /// Every id as itself, as in the initial user namespace.
+    pub(crate) fn all() -> IdMap {
+        IdMap(vec![Extent::new(0, 0, u32::MAX)])
+    }
+
     /// This id as itself, and no other.
     pub(crate) fn only(id: u32) -> IdMap {
         IdMap(vec![Extent::new(id, id, 1)])
