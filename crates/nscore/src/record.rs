@@ -9,6 +9,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::PathBuf;
 
+use nix::NixPath;
 use nix::dir::Dir;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, SealFlag, fcntl, openat, readlinkat};
@@ -105,26 +106,39 @@ impl Record {
     pub(crate) fn of(pid: libc::pid_t) -> Sys<Option<Record>> {
         let flags = OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
         let mut dir = Dir::open(format!("/proc/{pid}/fd").as_str(), flags, Mode::empty())?;
+        // One of the first that a supervisor opens. To ask for a few names is
+        // cheaper than to have them all listed.
+        for fd in 3..8 {
+            if let Some(record) = Record::behind(&dir, fd.to_string().as_str())? {
+                return Ok(Some(record));
+            }
+        }
         // Read to its end first: the kernel lists as many as fit at once.
         let entries = dir.iter().collect::<Sys<Vec<_>>>()?;
         for entry in entries {
-            let name = entry.file_name();
-            if readlinkat(&dir, name).is_ok_and(|link| link == LINK) {
-                let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC;
-                let file = fs::File::from(openat(&dir, name, flags, Mode::empty())?);
-                let sealed = fcntl(&file, FcntlArg::F_GET_SEALS)? & SEALS.bits() == SEALS.bits();
-                let mut bytes = Vec::with_capacity(4096);
-                file.take(MAX_SIZE)
-                    .read_to_end(&mut bytes)
-                    .map_err(procfs::errno)?;
-                match Record::decode(&bytes) {
-                    Some(record) if sealed => return Ok(Some(record)),
-                    Some(_) => return Err(Errno::EAGAIN),
-                    None => {}
-                }
+            if let Some(record) = Record::behind(&dir, entry.file_name())? {
+                return Ok(Some(record));
             }
         }
         Ok(None)
+    }
+
+    /// What this name of a descriptor in /proc/PID/fd stands for, if for a record.
+    fn behind<P: NixPath + ?Sized>(fds: &Dir, name: &P) -> Sys<Option<Record>> {
+        if !readlinkat(fds, name).is_ok_and(|link| link == LINK) {
+            return Ok(None);
+        }
+        let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC;
+        let file = fs::File::from(openat(fds, name, flags, Mode::empty())?);
+        let sealed = fcntl(&file, FcntlArg::F_GET_SEALS)? & SEALS.bits() == SEALS.bits();
+        let mut bytes = Vec::with_capacity(4096);
+        file.take(MAX_SIZE)
+            .read_to_end(&mut bytes)
+            .map_err(procfs::errno)?;
+        match Record::decode(&bytes) {
+            Some(_) if !sealed => Err(Errno::EAGAIN),
+            record => Ok(record),
+        }
     }
 
     fn encode(&self) -> Vec<u8> {
