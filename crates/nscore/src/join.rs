@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use nix::errno::Errno;
+use nix::poll::PollTimeout;
 
 use crate::caller;
 use crate::cgroup;
@@ -35,7 +36,14 @@ use crate::user::{self, Login, UserSpec};
 
 mod inside;
 
-use inside::Step;
+use inside::{Started, Step, is_readable};
+
+/// What most errors are about.
+const ENTER: &str = "enter the container";
+
+/// In milliseconds, how long the shim may take to become the program. Then that
+/// counts as done: something in the container may keep the shim's socket open.
+const EXEC: u16 = 5_000;
 
 /// A command to run in a container.
 #[derive(Debug, Clone)]
@@ -114,8 +122,7 @@ fn exposed(init: libc::pid_t) -> Result<bool> {
         let path = format!("/proc/{init}/{file}");
         let failed = |error| Error::io(format!("read {path}"), &error);
         let text = procfs::read(&path).map_err(failed)?;
-        IdMap::from_kernel_text(&text)
-            .ok_or_else(|| Error::new("enter the container", "it maps no id"))
+        IdMap::from_kernel_text(&text).ok_or_else(|| Error::new(ENTER, "it maps no id"))
     };
     let has_user = |id| Ok(map("uid_map")?.has_outside(id));
     let has_group = |id| Ok(map("gid_map")?.has_outside(id));
@@ -239,8 +246,9 @@ impl Entry {
         let signals = Signals::block()?;
         descriptors::close_at_exec()
             .map_err(|errno| Error::errno("mark inherited descriptors close-on-exec", errno))?;
-        let joiner = inside::start(&mut self)?;
-        let (command, fds) = self.await_command(&joiner.socket, &signals)?;
+        let Started { joiner, command } = inside::start(&mut self)?;
+        let life = joiner.life.as_ref().ok_or_else(ended)?;
+        let (command, fds) = self.await_command(life, command, &signals)?;
         let console = match fds {
             [Some(master), Some(slave), _] => Some(Console::new(master, slave, self.terminals)?),
             _ => None,
@@ -254,30 +262,42 @@ impl Entry {
     }
 
     /// Waits until the command runs; the descriptors are its terminal's.
-    fn await_command(&self, socket: &OwnedFd, signals: &Signals) -> Result<(Process, Fds)> {
-        let (mut command, mut running, mut tried) = (None, None, None);
-        // The joiner and the command speak at once; once there is a shim the
-        // container could speak in its place.
-        while let Some(received) = self.next(socket, signals)? {
-            match received {
-                (Report::Started { pid }, [pidfd, ..]) if command.is_none() => {
-                    command = pidfd.map(|pidfd| Process::new(pid, pidfd));
-                }
-                (Report::Running, fds) if running.is_none() => running = Some(fds),
-                (Report::Trying(failure), _) => tried = Some(failure),
-                (Report::Refused { errno }, _) => {
+    fn await_command(
+        &self,
+        life: &OwnedFd,
+        socket: OwnedFd,
+        signals: &Signals,
+    ) -> Result<(Process, Fds)> {
+        signals.wait_for(life.as_fd(), ENTER)?;
+        let command = match self.next(life)? {
+            Some((Report::Started { pid }, [Some(pidfd), ..])) => Process::new(pid, pidfd),
+            _ => return Err(ended()),
+        };
+        let (mut running, mut tried) = (None, None);
+        loop {
+            let limit = tried
+                .as_ref()
+                .map_or(PollTimeout::NONE, |_| PollTimeout::from(EXEC));
+            signals.wait_for_any([socket.as_fd(), command.pidfd()], limit, ENTER)?;
+            // An end of file is not all that ends this: it could be withheld.
+            if !is_readable(socket.as_fd()) {
+                break;
+            }
+            match self.next(&socket)? {
+                None => break,
+                Some((Report::Running, fds)) if running.is_none() => running = Some(fds),
+                Some((Report::Trying(failure), _)) if tried.is_none() => tried = Some(failure),
+                Some((Report::Refused { errno }, _)) => {
                     return Err(self.program.explain(&sealed::refusal(tried, errno)));
                 }
-                (Report::Started { .. } | Report::Running | Report::Made(_), _) => {}
                 _ => return Err(ended()),
             }
         }
-        command.zip(running).ok_or_else(ended)
+        Ok((command, running.ok_or_else(ended)?))
     }
 
     /// The next report; one of a failure is an error.
-    fn next(&self, socket: &OwnedFd, signals: &Signals) -> Result<Option<(Report<'static>, Fds)>> {
-        signals.wait_for(socket.as_fd(), "enter the container")?;
+    fn next(&self, socket: &OwnedFd) -> Result<Option<(Report<'static>, Fds)>> {
         let received =
             Report::receive(socket).map_err(|errno| self.failed(Step::Prepare as usize, errno))?;
         match received.map(|received| (received.report, received.fds)) {
@@ -313,5 +333,92 @@ impl Entry {
 }
 
 fn ended() -> Error {
-    Error::new("enter the container", "it has ended")
+    Error::new(ENTER, "it has ended")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exec::Failure;
+    use crate::sys::{process, socket};
+    use nix::sched::CloneFlags;
+    use std::os::fd::BorrowedFd;
+    use std::process::Command;
+
+    /// A joiner's and a command's ends, and what was heard of them.
+    fn hear(say: impl FnOnce(&OwnedFd, &OwnedFd, BorrowedFd, libc::pid_t)) -> Result<Fds> {
+        let child = Command::new("sleep").arg("100").spawn().unwrap();
+        let pid = child.id().try_into().unwrap();
+        let open = || process::pidfd_open(pid).unwrap();
+        let entry = Entry {
+            found: Found {
+                init: pid,
+                pidfd: open(),
+                namespaces: CloneFlags::empty(),
+                terms: Terms::default(),
+            },
+            program: Program::new(
+                &["true".into()],
+                &plan::own_environment(),
+                exec::PATH.as_ref(),
+            )?,
+            drop_groups: false,
+            drop_own_groups: false,
+            terminals: [false; 3],
+            look: None,
+            share_terminal: true,
+            exposed: true,
+            changes: Vec::new(),
+            login: None,
+            header: Vec::new(),
+        };
+        let (life, joiner) = socket::pair().unwrap();
+        let (ours, command) = socket::pair().unwrap();
+        say(&joiner, &command, open().as_fd(), pid);
+        drop(joiner);
+        // Whom it was not told of it does not end.
+        let guarded = Process::new(pid, open());
+        let heard = entry.await_command(&life, ours, &Signals::block()?);
+        drop(guarded);
+        heard.map(|(command, fds)| {
+            assert_eq!(command.pid(), pid);
+            fds
+        })
+    }
+
+    fn tell(socket: &OwnedFd, report: &Report, fds: &[BorrowedFd]) {
+        report.send(socket.as_fd(), fds).unwrap();
+    }
+
+    #[test]
+    fn the_joiner_alone_says_which_process_is_the_command() {
+        let heard = hear(|_, command, pidfd, pid| {
+            tell(command, &Report::Started { pid }, &[pidfd]);
+            tell(command, &Report::Running, &[]);
+        });
+        assert!(heard.is_err());
+        let heard = hear(|joiner, command, pidfd, pid| {
+            tell(joiner, &Report::Started { pid }, &[pidfd]);
+            tell(command, &Report::Running, &[]);
+            tell(command, &Report::Started { pid: 1 }, &[pidfd]);
+        });
+        assert!(heard.is_err());
+    }
+
+    #[test]
+    fn an_end_of_file_withheld_is_not_waited_for() {
+        let mut withheld = None;
+        let heard = hear(|joiner, command, pidfd, pid| {
+            tell(joiner, &Report::Started { pid }, &[pidfd]);
+            tell(command, &Report::Running, &[]);
+            tell(
+                command,
+                &Report::Trying(Failure::new(Errno::ENOENT, 0)),
+                &[],
+            );
+            withheld = command.try_clone().ok();
+            process::kill(pidfd).unwrap();
+        });
+        assert!(heard.is_ok() && withheld.is_some());
+    }
 }

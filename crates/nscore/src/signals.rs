@@ -69,25 +69,41 @@ impl Signals {
     /// # Errors
     /// A signal that asks us to end; the others stay for init.
     pub(crate) fn wait_for(&self, fd: BorrowedFd, doing: &str) -> Result<()> {
+        self.wait_for_any([fd], PollTimeout::NONE, doing)
+    }
+
+    /// Waits until one of them is, or for this long.
+    ///
+    /// # Errors
+    /// A signal that asks us to end; the others stay for init.
+    pub(crate) fn wait_for_any<const N: usize>(
+        &self,
+        awaited: [BorrowedFd; N],
+        limit: PollTimeout,
+        doing: &str,
+    ) -> Result<()> {
+        let watch = |fd| PollFd::new(fd, PollFlags::POLLIN);
+        let is_ready = || poll(&mut awaited.map(watch), PollTimeout::ZERO).is_ok_and(|n| n > 0);
         loop {
-            let watch = |fd| PollFd::new(fd, PollFlags::POLLIN);
-            let mut fds = [watch(fd), watch(self.fd.as_fd())];
-            match poll(&mut fds, PollTimeout::NONE) {
+            let mut fds = Vec::from(awaited.map(watch));
+            fds.push(watch(self.fd.as_fd()));
+            match poll(&mut fds, limit) {
+                Ok(0) => return Ok(()),
                 Ok(_) | Err(Errno::EINTR) => {}
                 Err(errno) => return Err(Error::errno(doing, errno)),
             }
             while let Some(signal) = self.take() {
                 // Looked at after the signal was taken: one that was sent to
                 // what we wait for finds that ready.
-                let ready = poll(&mut [watch(fd)], PollTimeout::ZERO) == Ok(1);
-                if signal.ends() && !ready {
+                if signal.ends() && !is_ready() {
                     let status = u8::try_from(128 + signal.number).unwrap_or(1);
                     let reason = format!("interrupted by {}", signal_name(signal.number));
                     return Err(Error::new(doing, reason).with_status(status));
                 }
                 self.later.borrow_mut().push_back(signal);
             }
-            if fds[0].any().unwrap_or(false) {
+            fds.pop();
+            if fds.iter().any(|fd| fd.any().unwrap_or(false)) {
                 return Ok(());
             }
         }

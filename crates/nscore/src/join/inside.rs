@@ -62,10 +62,16 @@ fn at(step: Step) -> impl Fn(Errno) -> Failed {
 /// What we keep of a joiner. Dropping it ends the command, if it still runs.
 pub(super) struct Joiner {
     pid: libc::pid_t,
-    /// Its end of the socket is the command's as well.
-    pub(super) socket: OwnedFd,
-    /// Its end of file is our end, or that we give up.
-    life: Option<OwnedFd>,
+    /// Where it says which process the command is. Nothing inside ever has the other
+    /// end, whose end of file is our end, or that we give up.
+    pub(super) life: Option<OwnedFd>,
+}
+
+/// The joiner, and where the command says what becomes of it. Once that runs by way
+/// of a shim the container could speak in its place.
+pub(super) struct Started {
+    pub(super) joiner: Joiner,
+    pub(super) command: OwnedFd,
 }
 
 impl Joiner {
@@ -90,11 +96,11 @@ impl Drop for Joiner {
 
 /// Starts the joiner.
 #[allow(unsafe_code)]
-pub(super) fn start(entry: &mut Entry) -> Result<Joiner> {
+pub(super) fn start(entry: &mut Entry) -> Result<Started> {
     let failed = |errno| Error::system(Op::Process, Step::WORDS[Step::Prepare as usize], errno);
     process::can_signal().map_err(failed)?;
+    let (our_life, life) = socket::pair().map_err(failed)?;
     let (ours, theirs) = socket::pair().map_err(failed)?;
-    let (life, our_life) = unistd::pipe2(OFlag::O_CLOEXEC).map_err(failed)?;
     let cgroup = cgroup::entrance(&entry.found)?;
     let into = cgroup.as_ref().map(OwnedFd::as_fd);
     // SAFETY: the child allocates nothing: it runs joiner alone.
@@ -102,16 +108,18 @@ pub(super) fn start(entry: &mut Entry) -> Result<Joiner> {
     let failed = |errno| into.map_or_else(|| failed(errno), |_| cgroup::not_entered(errno));
     match fork.map_err(failed)? {
         Fork::Child => {
-            drop(ours);
+            drop((our_life, ours));
             if let Err(failed) = joiner(entry, theirs.as_fd(), life.as_fd()) {
-                failed.tell(theirs.as_fd());
+                failed.tell(life.as_fd());
             }
             process::exit(0)
         }
-        Fork::Parent { pid, .. } => Ok(Joiner {
-            pid,
-            socket: ours,
-            life: Some(our_life),
+        Fork::Parent { pid, .. } => Ok(Started {
+            joiner: Joiner {
+                pid,
+                life: Some(our_life),
+            },
+            command: ours,
         }),
     }
 }
@@ -159,7 +167,8 @@ fn joiner(
         let own = unistd::Pid::from_raw(0);
         unistd::setpgid(own, own).map_err(at(Step::MakeCommand))?;
     }
-    if has_ended(life) {
+    // Nothing is ever said to us: this is its end.
+    if is_readable(life) {
         return Ok(());
     }
     // CLONE_PARENT: the command is our parent's child, whose end tells it the
@@ -174,7 +183,7 @@ fn joiner(
             process::exit(1)
         }
         Fork::Parent { pid, pidfd } => {
-            let sent = Report::Started { pid }.send(socket, &[pidfd.as_fd()]);
+            let sent = Report::Started { pid }.send(life, &[pidfd.as_fd()]);
             if sent.is_err() {
                 // Nobody knows of it.
                 let _ = process::kill(pidfd.as_fd());
@@ -184,9 +193,9 @@ fn joiner(
     }
 }
 
-/// Whether the other end of the pipe is closed.
-fn has_ended(life: BorrowedFd) -> bool {
-    let mut fds = [PollFd::new(life, PollFlags::POLLIN)];
+/// Whether there is something to read, or the other end is closed.
+pub(super) fn is_readable(fd: BorrowedFd) -> bool {
+    let mut fds = [PollFd::new(fd, PollFlags::POLLIN)];
     poll(&mut fds, PollTimeout::ZERO) != Ok(0)
 }
 
