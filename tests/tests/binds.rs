@@ -26,6 +26,7 @@ each_user!(
     wrong_binds,
     twenty,
     submounts_come_along,
+    limits_of_the_host_hold,
     mounts_propagate_neither_way,
     killed_while_mounting,
 );
@@ -458,6 +459,51 @@ fn submounts_come_along(me: &User) {
         .setup(&setup)
         .run();
     out.says("sub\nheld");
+}
+
+/// What the host's own mount forbids container root cannot allow, be it that of a
+/// source, of the root, or of something in the root.
+fn limits_of_the_host_hold(me: &User) {
+    if !host_is_root() {
+        skip!("only root can limit a mount of the host's");
+    }
+    let (root, from) = (root(me), source(me));
+    let limited = |dir: &Path| {
+        let dir = text(dir);
+        format!("mount --bind {dir} {dir}; mount -o remount,bind,ro,nosuid,nodev,noexec {dir}; ")
+    };
+    let allow = |place: &str| {
+        format!(
+            "for less in rw,nosuid,nodev,noexec ro,suid,nodev,noexec ro,nosuid,dev,noexec \
+             ro,nosuid,nodev,exec; do ! mount -o remount,bind,$less {place} || exit; done; \
+             ! touch {place}/d/new && echo held"
+        )
+    };
+    for target in ["d", "f"] {
+        let bind = format!("{}:/mnt/{target}", text(&from.join(target)));
+        let out = sh(me, &["-b", &bind], &root, &allow(&format!("/mnt/{target}")))
+            .setup(&limited(&from))
+            .run();
+        out.says("held");
+    }
+    let here: &Path = root.as_ref();
+    let (here, srv) = (text(here), here.join("srv"));
+    fs::create_dir_all(srv.join("d")).unwrap();
+    fs::set_permissions(srv.join("d"), Permissions::from_mode(0o777)).unwrap();
+    // One of root's own is shown with other ids than those on disk.
+    let mut owned = vec!["true".to_string()];
+    if me.uid == 0 {
+        owned.push(format!("chown 0:0 {here}"));
+    }
+    for owned in owned {
+        let setup = format!("{owned}; {}", limited(&srv));
+        let out = sh(me, &[], &root, &allow("/srv")).setup(&setup).run();
+        out.says("held");
+        let setup =
+            format!("{owned}; mount --bind {here} {here}; mount -o remount,bind,nosuid {here}");
+        let script = "mount -o remount,bind,rw,suid / || echo held";
+        sh(me, &[], &root, script).setup(&setup).run().says("held");
+    }
 }
 
 fn mounts_propagate_neither_way(me: &User) {

@@ -347,7 +347,10 @@ mod tests {
 
     /// A joiner's and a command's ends, and what was heard of them.
     fn hear(say: impl FnOnce(&OwnedFd, &OwnedFd, BorrowedFd, libc::pid_t)) -> Result<Fds> {
-        let child = Command::new("sleep").arg("100").spawn().unwrap();
+        let environment = plan::own_environment();
+        let program = Program::new(&["true".into()], &environment, exec::PATH.as_ref())?;
+        let signals = Signals::block()?;
+        let mut child = Command::new("sleep").arg("100").spawn().unwrap();
         let pid = child.id().try_into().unwrap();
         let open = || process::pidfd_open(pid).unwrap();
         let entry = Entry {
@@ -357,11 +360,7 @@ mod tests {
                 namespaces: CloneFlags::empty(),
                 terms: Terms::default(),
             },
-            program: Program::new(
-                &["true".into()],
-                &plan::own_environment(),
-                exec::PATH.as_ref(),
-            )?,
+            program,
             drop_groups: false,
             drop_own_groups: false,
             terminals: [false; 3],
@@ -378,8 +377,10 @@ mod tests {
         drop(joiner);
         // Whom it was not told of it does not end.
         let guarded = Process::new(pid, open());
-        let heard = entry.await_command(&life, ours, &Signals::block()?);
+        let heard = entry.await_command(&life, ours, &signals);
         drop(guarded);
+        // It has been waited for.
+        let _ = child.wait();
         heard.map(|(command, fds)| {
             assert_eq!(command.pid(), pid);
             fds

@@ -30,13 +30,16 @@ use crate::host::Host;
 use crate::idmap::Maps;
 use crate::spec::{Changes, Spec};
 use crate::store::Store;
-use crate::tree::Tree;
+use crate::tree::{Tree, is_limited};
 
 /// The way to the root, decided.
 #[derive(Debug, Default)]
 pub(crate) struct Root {
     pub(crate) store: Option<Store>,
     pub(crate) trees: Vec<Tree>,
+    /// The trees are of mounts that have limits or hide something: container root
+    /// must not change them.
+    pub(crate) locked: bool,
     /// The child's steps before the maps are written.
     pub(crate) before: Vec<Action>,
     /// Its steps as container root.
@@ -67,7 +70,7 @@ impl Root {
         let foreign = owner.is_ok_and(|uid| !maps.user.map.has_outside(uid));
         let idmapped = foreign && host.caller.user.is_initial_root();
         if spec.changes == Changes::InPlace {
-            return Ok(in_place(name, path, idmapped, trees));
+            return in_place(name, path, idmapped, trees);
         }
         let (store, fresh, tree) = store(spec, host, maps)?;
         let mut cover = Cover::new(path, !foreign || idmapped, fresh)?;
@@ -122,13 +125,14 @@ fn over_host(path: &Path, place: Place, root: &'static CStr) -> Option<OverHost>
 /// No overlay. The host's own root is never idmapped: with its files under
 /// their own ids a container would be a way to break the host, and nobody who
 /// wants that asks for a container.
-fn in_place(name: CString, path: &Path, idmapped: bool, trees: Vec<Tree>) -> Root {
+fn in_place(name: CString, path: &Path, idmapped: bool, trees: Vec<Tree>) -> Result<Root> {
     let mut root = Root {
         trees,
         over_host: over_host(path, Place::Root, c"/"),
         ..Root::default()
     };
     if idmapped && path != Path::new("/") {
+        root.locked = is_limited(path, true)? || is_above(path, &mount_points()?);
         // The last one: the supervisor may have to do without.
         root.trees.push(Tree::Whole(name.clone()));
         let tree = root.trees.len() - 1;
@@ -136,7 +140,7 @@ fn in_place(name: CString, path: &Path, idmapped: bool, trees: Vec<Tree>) -> Roo
     } else {
         root.before.push(Action::AttachRoot(name));
     }
-    root
+    Ok(root)
 }
 
 /// The upper directory, whether upper layers are new ones, and whether the
@@ -171,6 +175,11 @@ fn store(spec: &Spec, host: &Host, maps: &Maps) -> Result<(Option<Store>, bool, 
 pub(crate) fn mount_points() -> Result<Vec<PathBuf>> {
     let below = mounts::below(Path::new("/"))?.into_iter();
     Ok(below.map(|mount| Path::new("/").join(mount.at)).collect())
+}
+
+/// Whether one of these is below the directory.
+pub(crate) fn is_above(dir: &Path, mounted: &[PathBuf]) -> bool {
+    mounted.iter().any(|at| at.starts_with(dir) && at != dir)
 }
 
 /// A path of the plan's as it stands in a message.

@@ -125,8 +125,7 @@ impl Plan {
             gid_map,
             over_host: shown.over_host,
         };
-        let nested = mounts
-            .locked
+        let nested = (mounts.locked || shown.locked)
             .then(|| maps.identities())
             .transpose()?
             .map(nested);

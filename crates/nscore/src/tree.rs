@@ -6,10 +6,12 @@ use std::ffi::{CStr, CString, OsStr};
 use std::fmt;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
 
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, open};
 use nix::sys::stat::Mode;
+use nix::sys::statvfs::{FsFlags, statvfs};
 
 use crate::error::{Error, Result, quoted};
 use crate::hint::Op;
@@ -99,6 +101,21 @@ fn whole(base: BorrowedFd, ids: BorrowedFd) -> Sys<OwnedFd> {
         other => other?,
     }
     Ok(tree)
+}
+
+/// Whether the mount that shows this file or directory limits what can be done with
+/// it. A clone of the supervisor's keeps the limits, but unless it is locked
+/// container root can take them away.
+pub(crate) fn is_limited(path: &Path, is_directory: bool) -> Result<bool> {
+    let mut limits = FsFlags::ST_RDONLY | FsFlags::ST_NODEV;
+    if is_directory {
+        // A single program gives container root no id and no code that it lacks, and
+        // the devices of most hosts are on such a mount.
+        limits |= FsFlags::ST_NOSUID | FsFlags::ST_NOEXEC;
+    }
+    let failed = |errno| Error::errno(format!("look at {}", quoted(path)), errno);
+    let mount = statvfs(path).map_err(failed)?;
+    Ok(mount.flags().intersects(limits))
 }
 
 /// Makes all of them for the container of process `pid`, whose maps are

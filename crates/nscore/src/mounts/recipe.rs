@@ -14,11 +14,11 @@ use crate::action::{Action, At, Place};
 use crate::error::{Error, Result, quoted};
 use crate::exec::c_string;
 use crate::host::Host;
-use crate::overlay::mount_points;
+use crate::overlay::{self, mount_points};
 use crate::spec::Spec;
 use crate::sys::mount::can_set;
 use crate::sys::socket::MAX_FDS;
-use crate::tree::Tree;
+use crate::tree::{Tree, is_limited};
 
 /// What is shown besides the root file system, decided.
 #[derive(Debug, Default)]
@@ -121,9 +121,7 @@ impl Mounts {
             mounts.locked |= mount.read_only;
             let step = match &mount.what {
                 What::Bind { source, recursive } => {
-                    // Clones of the supervisor's are not locked by themselves,
-                    // and their mounts hide what they cover.
-                    mounts.locked |= *recursive && binder.hides(source);
+                    mounts.locked |= binder.must_lock(source, *recursive, point.directory)?;
                     binder.bind(mount, source, *recursive, point)?
                 }
                 What::FileSystem { kind, source, size } => Step::Mount {
@@ -218,13 +216,15 @@ struct Binder<'a> {
 }
 
 impl Binder<'_> {
-    /// Whether the supervisor's clone of this directory has mounts in it.
-    fn hides(&self, source: &Path) -> bool {
-        let below = |source: &Path| {
-            let mut mounted = self.mounted.iter();
-            mounted.any(|at| at.starts_with(source) && at != source)
+    /// Whether there is more to this source than its files. Clones of the
+    /// supervisor's are not locked by themselves, and their mounts have limits and
+    /// hide what they cover.
+    fn must_lock(&self, source: &Path, recursive: bool, is_directory: bool) -> Result<bool> {
+        let hides = || {
+            let source = source.canonicalize();
+            source.map_or(true, |source| overlay::is_above(&source, &self.mounted))
         };
-        !self.mounted.is_empty() && source.canonicalize().map_or(true, |source| below(&source))
+        Ok(self.by_supervisor && (is_limited(source, is_directory)? || recursive && hides()))
     }
 
     fn bind(&mut self, mount: &Mount, path: &Path, recursive: bool, point: Point) -> Result<Step> {
