@@ -14,6 +14,7 @@ each_user!(
     places_inside,
     what_is_missing_is_made,
     a_failed_start_leaves_no_mount_point,
+    links_into_a_bind_harm_nothing_there,
     links_lead_inside,
     read_only_holds,
     a_read_only_root,
@@ -160,6 +161,34 @@ fn a_failed_start_leaves_no_mount_point(me: &User) {
             .map(|e| e.unwrap().file_name())
             .collect();
         assert!(left.is_empty(), "{options:?} left {left:?}");
+    }
+}
+
+/// What is made for a start is made in the root, and taken back there, also where
+/// a link leads into what was bound meanwhile.
+fn links_into_a_bind_harm_nothing_there(me: &User) {
+    for options in [&["-c"][..], &["-c", "-r"]] {
+        let (root, from) = (root(me), source(me));
+        for dir in ["run", "var", "conf"] {
+            fs::create_dir_all(root.at(dir)).unwrap();
+        }
+        symlink("../run", root.at("var/run")).unwrap();
+        fs::write(from.join("d/sock"), "precious").unwrap();
+        let over = format!("{}:/run", text(&from.join("d")));
+        let file = format!("{}:/var/run/sock", text(&from.join("f")));
+        let run = me.contain().args(options).args(["-b", &over, "-b", &file]);
+        let out = run.arg(&root).arg("/bin/nowhere").run();
+        out.status_is(127);
+        let left = fs::read_to_string(from.join("d/sock")).unwrap();
+        assert_eq!(left, "precious", "{options:?}");
+        assert!(!root.at("run/sock").exists(), "{options:?}");
+        // No file for the host's resolv.conf either.
+        fs::remove_dir_all(root.at("etc")).unwrap();
+        symlink("conf", root.at("etc")).unwrap();
+        let conf = format!("{}:/conf", text(&from.join("d")));
+        let run = me.contain().args(options).args(["-n", "-b", &conf]);
+        run.arg(&root).arg("/bin/true").run().ok();
+        assert!(!from.join("d/resolv.conf").exists(), "{options:?}");
     }
 }
 

@@ -33,6 +33,8 @@ pub(crate) enum Place {
     Proc,
     /// Its /sys, once mounted.
     Sys,
+    /// Its /run, where that is memory of ours.
+    Run,
     /// The root below an overlay, where the child finds it itself.
     Lower,
     /// The upper directory: changes and work.
@@ -46,7 +48,7 @@ pub(crate) enum Place {
 
 impl Place {
     /// How many there are: the child keeps one descriptor for each.
-    pub(crate) const COUNT: usize = 9;
+    pub(crate) const COUNT: usize = 10;
 
     pub(crate) fn path(self) -> &'static str {
         match self {
@@ -55,6 +57,7 @@ impl Place {
             Place::Pts => "/dev/pts",
             Place::Proc => "/proc",
             Place::Sys => "/sys",
+            Place::Run => "/run",
             Place::Lower => "lower",
             Place::Store => "upper",
             Place::Changes => "changes",
@@ -151,9 +154,11 @@ pub(crate) enum Action {
         at: At,
         kind: BindKind,
     },
-    /// Make a file of one line, and directories for it, in a mount of ours.
+    /// Make a file of one line in this directory of a mount of ours, and the
+    /// directory, unless that is something else's.
     WriteFile {
-        path: &'static CStr,
+        dir: At,
+        name: &'static CStr,
         text: &'static CStr,
     },
     /// Make a symbolic link.
@@ -296,8 +301,12 @@ impl fmt::Display for Action {
                 }
                 Ok(())
             }
-            Action::WriteFile { path, text } => {
-                write!(f, "write /{}", name(path))?;
+            Action::WriteFile {
+                dir,
+                name: file,
+                text,
+            } => {
+                write!(f, "write {dir}/{}", name(file))?;
                 if f.alternate() {
                     write!(f, ": {}", name(text))?;
                 }

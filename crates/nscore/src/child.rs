@@ -101,6 +101,9 @@ struct Child<'a> {
     /// What we added to the root file system, each thing the end of a path of
     /// this length. Never more than there is room for.
     made: Made<'a>,
+    /// The root as it was when the first of them was made: what is mounted later
+    /// does not hide it.
+    bare: Option<OwnedFd>,
     /// What the supervisor made for us, until it is used.
     trees: [Option<OwnedFd>; MAX_FDS],
     /// What we have opened ourselves, until it is used.
@@ -140,6 +143,7 @@ pub(crate) fn run<'a>(
         socket,
         places: [const { None }; Place::COUNT],
         made: room.made,
+        bare: None,
         trees: [const { None }; MAX_FDS],
         opened: [const { None }; MAX_FDS],
         console: None,
@@ -164,6 +168,9 @@ pub(crate) fn run<'a>(
             match child.step(action, &mut header) {
                 Ok(()) => done += 1,
                 Err(failed) => break failed,
+            }
+            if let Err(errno) = child.keep_bare() {
+                break Failed::Errno(errno);
             }
         },
         Err(errno) => {
@@ -249,11 +256,15 @@ impl<'a> Child<'a> {
             }
             Action::ShowCgroup { fs, at } => self.show_cgroup(fs, *at)?,
             Action::Bind { source, at, kind } => self.bind(source, *at, *kind)?,
-            Action::WriteFile { path, text } => {
-                let root = self.place(Place::Root)?;
+            Action::WriteFile { dir, name, text } => {
+                let place = self.place(dir.0)?;
                 // It is memory of ours, so there is nothing to take back.
-                path::make_point(root, path, None, |_| ())?;
-                path::write_file(root, path, text.to_bytes())?;
+                path::make_dir(place, dir.1, Mode::from_bits_retain(0o755))?;
+                let find = OFlag::O_PATH | OFlag::O_DIRECTORY;
+                // What the caller has bound there says what is to be said.
+                if let Ok(dir) = path::open_on_mount(place, dir.1, find) {
+                    path::write_file(dir.as_fd(), name, text.to_bytes())?;
+                }
             }
             Action::Link { at, target } => unistd::symlinkat(*target, self.place(at.0)?, at.1)?,
             Action::ReadOnly(place) => mount::set_read_only(self.place(*place)?, c"")?,
@@ -348,20 +359,32 @@ impl<'a> Child<'a> {
         }
     }
 
+    /// Sees to it that what was made can be found again.
+    fn keep_bare(&mut self) -> Sys<()> {
+        if self.bare.is_none() && !self.made.is_empty() {
+            self.bare = Some(mount::open_tree(self.place(Place::Root)?, c"", true)?);
+        }
+        Ok(())
+    }
+
     /// A failed start leaves the root file system as it was.
     fn unmake(&mut self) {
-        let Ok(root) = self.place(Place::Root) else {
+        // What fails here comes after a failure that is worth telling.
+        let _ = self.keep_bare();
+        let (Ok(root), Some(bare)) = (self.place(Place::Root), &self.bare) else {
             return;
         };
-        // What fails here comes after a failure that is worth telling.
-        if !self.made.is_empty() {
-            let _ = mount::set_writable(root);
-        }
         let mut buffer = [0; libc::PATH_MAX as usize];
-        for (path, end) in self.made.iter().rev() {
-            let _ = path::prefix(path.to_bytes(), *end, &mut buffer)
-                .and_then(|path| path::unmake(root, path));
-        }
+        let mut each = |remove: &dyn Fn(&CStr) -> Sys<()>| {
+            for (path, end) in self.made.iter().rev() {
+                let _ = path::prefix(path.to_bytes(), *end, &mut buffer).and_then(remove);
+            }
+        };
+        // Nothing is removed on which something is mounted. Then what hides other
+        // mounts, all at once: where it is locked it hides none of ours.
+        each(&|path| path::uncover(root, path));
+        let _ = mount::unmount(root);
+        each(&|path| path::unmake(bare.as_fd(), path));
     }
 
     fn keep(&mut self, place: Place, fd: OwnedFd) {
@@ -414,9 +437,13 @@ impl<'a> Child<'a> {
     /// Tells the supervisor what was made, hands it console and copy, and waits
     /// until it is ready.
     fn be_ready(&mut self) -> Result<(), Failed<'static>> {
+        // The first brings along where they are.
+        let mut bare = self.bare.take();
         for (path, end) in &self.made {
+            let fd = bare.take();
+            let fd = fd.as_ref().map(OwnedFd::as_fd);
             Report::Made(Cow::Borrowed(&path.to_bytes()[..*end]))
-                .send(self.socket, &[])
+                .send(self.socket, fd.as_slice())
                 .map_err(Failed::talk)?;
         }
         let console = self.console.as_ref().map(|(master, slave)| [master, slave]);

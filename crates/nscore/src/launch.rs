@@ -28,7 +28,7 @@ use crate::sealed;
 use crate::signals::Signals;
 use crate::store::{Lock, Store};
 use crate::supervise::{self, Outcome, Role};
-use crate::sweep::{Talk, sweep};
+use crate::sweep::{Added, Talk, sweep};
 use crate::sys::clone::{self, Fork};
 use crate::sys::{descriptors, socket};
 use crate::tree;
@@ -235,13 +235,17 @@ fn await_set_up(
     init: &Process,
     socket: &OwnedFd,
     signals: &Signals,
-) -> Result<(Fds, Vec<CString>)> {
-    let mut made = Vec::new();
+) -> Result<(Fds, Added)> {
+    let mut made = Added::default();
     loop {
         let Received { report, fds } = await_report(init, socket, signals)?;
         match report {
             Report::Running => return Ok((fds, made)),
-            Report::Made(path) => made.extend(CString::new(path)),
+            Report::Made(path) => {
+                let [root, ..] = fds;
+                made.root = made.root.or(root);
+                made.paths.extend(CString::new(path));
+            }
             report => return Err(explain(plan, report)),
         }
     }

@@ -23,7 +23,7 @@ pub(crate) enum Report<'a> {
     /// A step failed.
     Failed { action: usize, errno: Errno },
     /// Something that was added to the root file system, for the supervisor to
-    /// remove if the exec fails.
+    /// remove if the exec fails. That root comes along with the first.
     Made(Cow<'a, [u8]>),
     /// The shim is about to run this; the error number says nothing yet.
     Trying(Failure<'a>),
@@ -42,7 +42,8 @@ pub(crate) enum Report<'a> {
 pub(crate) struct Received {
     pub(crate) report: Report<'static>,
     /// With `Running` the console's master and slave, where there is a console,
-    /// then the copy of resolv.conf; with `Started` a pidfd.
+    /// then the copy of resolv.conf; with `Started` a pidfd; with the first `Made`
+    /// a root.
     pub(crate) fds: Fds,
 }
 

@@ -235,6 +235,9 @@ fn actions(
     actions.append(&mut mounts.open);
     actions.append(&mut root.before);
     root.actions.append(&mut mounts.root);
+    if around.run {
+        root.actions.push(systemd::manager());
+    }
     if let Some(nested) = nested {
         actions.extend([Action::AwaitGo, become_root()]);
         actions.append(&mut root.actions);
@@ -250,9 +253,6 @@ fn actions(
     ]);
     actions.extend(hostname(spec)?.map(Action::SetHostname));
     actions.append(&mut root.actions);
-    if around.run {
-        actions.push(systemd::manager());
-    }
     if !mounts.replaces("/dev") {
         actions.extend(rootfs::dev(maps.group.map.has_inside(5)));
     }

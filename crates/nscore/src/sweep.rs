@@ -4,16 +4,14 @@
 use std::ffi::CString;
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 
-use nix::fcntl::{OFlag, open};
 use nix::poll::{PollFd, PollFlags, poll};
 use nix::sched::CloneFlags;
 use nix::sys::socket::{Shutdown, shutdown};
-use nix::sys::stat::Mode;
 
 use crate::child::NAME;
 use crate::process::Process;
 use crate::sys::clone::{self, Fork};
-use crate::sys::{Sys, ids, mount, path, process};
+use crate::sys::{Sys, ids, path, process};
 
 /// Our conversation with a process that is to be init, or makes it. Broken off,
 /// that process takes back what it has made, and ends.
@@ -51,20 +49,27 @@ impl Drop for Talk<'_> {
     }
 }
 
-/// Removes these paths in the root of `init`, the last first. That process is
-/// still one of ours, and nothing of the container's has run beside it. What
-/// fails here comes after a failure that is worth telling.
+/// What was added to the root file system.
+#[derive(Default)]
+pub(crate) struct Added {
+    pub(crate) paths: Vec<CString>,
+    /// That root, with nothing mounted in it.
+    pub(crate) root: Option<OwnedFd>,
+}
+
+/// Removes it, the last first, with the rights of `init`. What fails here comes
+/// after a failure that is worth telling.
 #[allow(unsafe_code)]
-pub(crate) fn sweep(init: &Process, made: &[CString]) {
-    if made.is_empty() {
+pub(crate) fn sweep(init: &Process, made: &Added) {
+    let Some(root) = &made.root else {
         return;
-    }
+    };
     // SAFETY: starting a container is for processes of one thread alone, so
     // there is no lock that another thread could hold.
     match unsafe { clone::fork(CloneFlags::empty(), libc::SIGCHLD) } {
         Ok(Fork::Child) => {
             process::rename(NAME);
-            let _ = remove(init.pidfd(), made);
+            let _ = remove(init.pidfd(), root.as_fd(), &made.paths);
             process::exit(0)
         }
         Ok(Fork::Parent { pid, .. }) => drop(process::wait(pid)),
@@ -72,16 +77,14 @@ pub(crate) fn sweep(init: &Process, made: &[CString]) {
     }
 }
 
-fn remove(init: BorrowedFd, made: &[CString]) -> Sys<()> {
+/// In our mount namespace, where nothing is mounted on any of it.
+fn remove(init: BorrowedFd, root: BorrowedFd, made: &[CString]) -> Sys<()> {
     process::die_with_parent()?;
-    process::join(init, CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS)?;
+    process::join(init, CloneFlags::CLONE_NEWUSER)?;
     ids::become_root(false)?;
     process::die_with_parent()?;
-    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-    let root = open(c"/", flags, Mode::empty())?;
-    let _ = mount::set_writable(root.as_fd());
     for path in made.iter().rev() {
-        let _ = path::unmake(root.as_fd(), path);
+        let _ = path::unmake(root, path);
     }
     Ok(())
 }

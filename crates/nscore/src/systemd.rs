@@ -5,7 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::Path;
 
-use crate::action::Action;
+use crate::action::{Action, At, Place};
 use crate::machine;
 use crate::mounts::{self, Mount, What};
 use crate::spec::Spec;
@@ -42,7 +42,8 @@ const RUN: &str = "/run";
 /// Who we are, written there.
 pub(crate) fn manager() -> Action {
     Action::WriteFile {
-        path: c"run/host/container-manager",
+        dir: At(Place::Run, c"host"),
+        name: c"container-manager",
         text: c"contain",
     }
 }

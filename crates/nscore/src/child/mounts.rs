@@ -65,7 +65,17 @@ impl<'a> Child<'a> {
                 }
                 mount::move_mount(tree.as_fd(), at.as_fd(), c"")
             }
-            Step::Mount { fresh, point } => mount_fresh(fresh, &self.open_point(point)?),
+            Step::Mount { fresh, point, keep } => {
+                mount_fresh(fresh, &self.open_point(point)?)?;
+                if let Some(place) = keep {
+                    let root = self.place(Place::Root)?;
+                    self.keep(
+                        *place,
+                        path::open_in_root(root, &point.path, OFlag::O_PATH)?,
+                    );
+                }
+                Ok(())
+            }
             Step::ReadOnlyRoot => mount::restrict(self.place(Place::Root)?, MsFlags::MS_RDONLY),
         }
     }

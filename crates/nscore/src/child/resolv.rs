@@ -48,7 +48,11 @@ impl Child<'_> {
         };
         match fstatat(&etc, NAME, AtFlags::AT_SYMLINK_NOFOLLOW).map(is_directory) {
             Ok(false) => {}
-            Err(Errno::ENOENT) if path::make_file(etc.as_fd(), NAME).is_ok() => {
+            // Not in what was bound there.
+            Err(Errno::ENOENT)
+                if path::open_on_mount(self.place(Place::Root)?, c"etc", find).is_ok()
+                    && path::make_file(etc.as_fd(), NAME).is_ok() =>
+            {
                 self.made.push((PATH, PATH.to_bytes().len()));
             }
             _ => return Ok(()),

@@ -135,6 +135,7 @@ impl Mounts {
                         flags: flags(mount),
                     },
                     point,
+                    keep: (is_tmpfs(mount) && mount.at == Path::new("/run")).then_some(Place::Run),
                 },
             };
             shown.push((part, Action::Mounts(step)));

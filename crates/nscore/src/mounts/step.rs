@@ -5,6 +5,7 @@ use std::fmt;
 
 use nix::mount::MsFlags;
 
+use crate::action::Place;
 use crate::hint::Op;
 use crate::overlay::shown;
 
@@ -60,7 +61,12 @@ pub(crate) enum Step {
     },
     /// Mount a new file system. A tmpfs gets the mode of the directory that it
     /// covers.
-    Mount { fresh: Fresh, point: Point },
+    Mount {
+        fresh: Fresh,
+        point: Point,
+        /// What its root is kept as, for a later step.
+        keep: Option<Place>,
+    },
     /// Let nobody write to the root file system or to what is mounted below it.
     ReadOnlyRoot,
 }
@@ -102,7 +108,7 @@ impl fmt::Display for Step {
                 write!(f, "bind {} on /{}", shown(path), shown(&point.path))?;
                 details(f, *flags, None)
             }
-            Step::Mount { fresh, point } => {
+            Step::Mount { fresh, point, .. } => {
                 write!(f, "mount {} on /{}", shown(&fresh.kind), shown(&point.path))?;
                 details(f, fresh.flags, fresh.size.as_deref())
             }

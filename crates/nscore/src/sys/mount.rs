@@ -174,16 +174,6 @@ pub(crate) fn restrict(tree: BorrowedFd, flags: MsFlags) -> Sys<()> {
     change(tree, EMPTY, true, &setting(flags))
 }
 
-/// Lets the mount itself be written to again.
-pub(crate) fn set_writable(tree: BorrowedFd) -> Sys<()> {
-    let attributes = libc::mount_attr {
-        attr_set: 0,
-        attr_clr: libc::MOUNT_ATTR_RDONLY,
-        ..setting(MsFlags::empty())
-    };
-    change(tree, EMPTY, false, &attributes)
-}
-
 fn setting(flags: MsFlags) -> libc::mount_attr {
     libc::mount_attr {
         attr_set: attributes(flags),

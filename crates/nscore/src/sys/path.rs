@@ -35,14 +35,22 @@ pub(crate) fn remove_dir(dir: BorrowedFd, name: &CStr) -> Sys<()> {
     unistd::unlinkat(dir, name, unistd::UnlinkatFlags::RemoveDir)
 }
 
-/// Removes the empty directory, the file or the link that is the last component
-/// of `path` in `root`, with what is mounted on it in this mount namespace.
-pub(crate) fn unmake(root: BorrowedFd, path: &CStr) -> Sys<()> {
+/// Takes away what is mounted on the last component of `path` in `root`.
+pub(crate) fn uncover(root: BorrowedFd, path: &CStr) -> Sys<()> {
     let mut buffer = [0; libc::PATH_MAX as usize];
     let (parent, name) = split(path, &mut buffer)?;
     let dir = open_in_root(root, parent, OFlag::O_PATH | OFlag::O_DIRECTORY)?;
     unistd::fchdir(&dir)?;
     while mount::umount2(name, MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW).is_ok() {}
+    Ok(())
+}
+
+/// Removes the empty directory, the file or the link that is the last component
+/// of `path` in `root`.
+pub(crate) fn unmake(root: BorrowedFd, path: &CStr) -> Sys<()> {
+    let mut buffer = [0; libc::PATH_MAX as usize];
+    let (parent, name) = split(path, &mut buffer)?;
+    let dir = open_in_root(root, parent, OFlag::O_PATH | OFlag::O_DIRECTORY)?;
     match remove_dir(dir.as_fd(), name) {
         Err(Errno::ENOTDIR) => unistd::unlinkat(&dir, name, unistd::UnlinkatFlags::NoRemoveDir),
         other => other,
@@ -54,10 +62,10 @@ pub(crate) fn make_file(dir: BorrowedFd, name: &CStr) -> Sys<()> {
     stat::mknodat(dir, name, SFlag::S_IFREG, Mode::from_bits_retain(0o600), 0)
 }
 
-/// Makes an empty file of `root` one of this line, which anyone may read.
-pub(crate) fn write_file(root: BorrowedFd, path: &CStr, line: &[u8]) -> Sys<()> {
-    let file = open_in_root(root, path, OFlag::O_WRONLY | OFlag::O_NOFOLLOW)?;
-    stat::fchmod(&file, Mode::from_bits_retain(0o644))?;
+/// Makes a file of this line, which anyone may read, where there is none.
+pub(crate) fn write_file(dir: BorrowedFd, name: &CStr, line: &[u8]) -> Sys<()> {
+    let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_CLOEXEC;
+    let file = fcntl::openat(dir, name, flags, Mode::from_bits_retain(0o644))?;
     unistd::write(&file, line)?;
     unistd::write(&file, b"\n").map(drop)
 }
@@ -93,6 +101,7 @@ pub(crate) fn open_known_dir(path: &CStr, flags: OFlag) -> Sys<OwnedFd> {
 
 /// The same, one component after the other.
 fn walk(dir: BorrowedFd, path: &CStr, flags: OFlag) -> Sys<OwnedFd> {
+    let path = if path.is_empty() { c"." } else { path };
     let mut at = fcntl::openat(dir, c".", OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty())?;
     let mut rest = path.to_bytes();
     loop {
@@ -122,17 +131,29 @@ fn walk(dir: BorrowedFd, path: &CStr, flags: OFlag) -> Sys<OwnedFd> {
 /// no magic link, openat2(2). Where that call is missing, through no link at
 /// all.
 pub(crate) fn open_in_root(root: BorrowedFd, path: &CStr, flags: OFlag) -> Sys<OwnedFd> {
+    match resolve(root, path, flags, fcntl::ResolveFlag::empty()) {
+        Err(Errno::ENOSYS) => walk(root, path, flags | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW),
+        other => other,
+    }
+}
+
+/// Opens `path` like that, but only on the very mount that `root` is on, and so
+/// never in what was bound somewhere below: EXDEV. Not without openat2(2).
+pub(crate) fn open_on_mount(root: BorrowedFd, path: &CStr, flags: OFlag) -> Sys<OwnedFd> {
+    resolve(root, path, flags, fcntl::ResolveFlag::RESOLVE_NO_XDEV)
+}
+
+fn resolve(root: BorrowedFd, path: &CStr, flags: OFlag, more: fcntl::ResolveFlag) -> Sys<OwnedFd> {
     let path = if path.is_empty() { c"." } else { path };
-    let flags = flags | OFlag::O_CLOEXEC;
+    let inside = fcntl::ResolveFlag::RESOLVE_IN_ROOT | fcntl::ResolveFlag::RESOLVE_NO_MAGICLINKS;
     let how = fcntl::OpenHow::new()
-        .flags(flags)
-        .resolve(fcntl::ResolveFlag::RESOLVE_IN_ROOT | fcntl::ResolveFlag::RESOLVE_NO_MAGICLINKS);
+        .flags(flags | OFlag::O_CLOEXEC)
+        .resolve(inside | more);
     // Where something was renamed meanwhile the kernel cannot tell whether it
     // has stayed inside, and says so.
     for _ in 0..64 {
         match fcntl::openat2(root, path, how) {
             Err(Errno::EAGAIN) => {}
-            Err(Errno::ENOSYS) => return walk(root, path, flags | OFlag::O_NOFOLLOW),
             other => return other,
         }
     }
