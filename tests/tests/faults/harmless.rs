@@ -124,6 +124,7 @@ const HARMLESS: &[Harmless] = &[
     but(S, "openat read", "/etc/subuid|/etc/subgid|/etc/nsswitch.conf", IDS, FEWER),
     but(S, "access statx", "map\"", IDS, FEWER),
     harmless(S, "statx", "/etc/passwd|/etc/sub|/etc/nsswitch.conf", ROOM),
+    harmless(S, "newfstatat", "/proc/self/ns/user", "then the maps are read"),
     harmless(S, "write", "warning:", "what cannot be written is not read"),
     // The machine.
     harmless(S, "statx", " 0 0 4095", ASKED),
