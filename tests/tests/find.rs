@@ -31,6 +31,7 @@ some_users!(
     names_are_of_their_users: delegated plain,
     root_names_others_by_user: delegated plain,
     a_record_of_no_container: root,
+    a_pipe_called_like_a_record: root,
     a_recycled_process_id: root,
 );
 
@@ -427,7 +428,7 @@ fn a_record_of_no_container(me: &User) {
     let same = liar(
         &["-pm"],
         "",
-        &format!("name={name}\0root=/x\x1b[31m\0argument=a\x1b]b\0"),
+        &format!("name={name}\0root=/x\x1b[31m\0net=host\x1b[31m\0argument=a\x1b]b\0"),
     );
     for container in [&*name, &same.pid().to_string()] {
         enter(container).refused_naming(1, &["user namespace", "our own"]);
@@ -445,6 +446,36 @@ fn a_record_of_no_container(me: &User) {
         listed(&out, &format!("{} ", named.pid())).is_empty(),
         "{out}"
     );
+}
+
+/// The kernel shows it by the same name, and nobody ever writes to it.
+fn a_pipe_called_like_a_record(me: &User) {
+    let script = "mount -t tmpfs none /mnt; cd /mnt; mkfifo memfd:contain; exec 3<>memfd:contain
+        rm memfd:contain; cd /; umount -l /mnt; exec unshare -pf --kill-child sleep 1000";
+    let running = me.command("unshare").args(["-m", "sh", "-c", script]);
+    let running = running.start();
+    let link = format!("/proc/{}/fd/3", running.pid());
+    let shows =
+        || std::fs::read_link(&link).is_ok_and(|it| it.ends_with("memfd:contain (deleted)"));
+    let has_init = || {
+        children(running.pid())
+            .iter()
+            .any(|&pid| tests::comm(pid) == "sleep")
+    };
+    assert!(eventually(5 * SECOND, || shows() && has_init()));
+    assert_eq!(
+        std::fs::read_link(&link).unwrap(),
+        std::path::Path::new("/memfd:contain (deleted)")
+    );
+    let pid = running.pid().to_string();
+    let out = me.inject().arg("-l").limit(10 * SECOND).run().ok();
+    assert!(listed(&out, &pid).is_empty(), "{out}");
+    let out = me
+        .inject()
+        .args([&*pid, "/bin/true"])
+        .limit(10 * SECOND)
+        .run();
+    out.refused_naming(1, &["is not a container's"]);
 }
 
 /// In a PID namespace of our own the next id can be chosen.

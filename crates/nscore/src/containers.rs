@@ -67,6 +67,8 @@ fn running(
 ) -> Sys<Vec<Container>> {
     let now = process::clocks().map_or(0, |(_, boottime)| boottime);
     let mut found = Vec::new();
+    // For all of them: any user can have processes that look as if they started.
+    let deadline = Instant::now() + STARTING;
     for init in procfs::processes()? {
         let Some(status) = Status::of(init)?.filter(Status::is_pid_one) else {
             continue;
@@ -79,7 +81,7 @@ fn running(
             continue;
         }
         let record = match is_worth_it(init) {
-            true => record_of(supervisor),
+            true => record_by(deadline, supervisor),
             false => Record::of(supervisor),
         };
         let record = procfs::if_there(record)?.flatten();
@@ -116,10 +118,13 @@ const STARTING: Duration = Duration::from_secs(2);
 /// The record of process `pid`; of one whose init is about to run, once it
 /// does.
 pub(crate) fn record_of(pid: libc::pid_t) -> Sys<Option<Record>> {
-    let begun = Instant::now();
+    record_by(Instant::now() + STARTING, pid)
+}
+
+fn record_by(deadline: Instant, pid: libc::pid_t) -> Sys<Option<Record>> {
     loop {
         match Record::of(pid) {
-            Err(Errno::EAGAIN) if begun.elapsed() < STARTING => {
+            Err(Errno::EAGAIN) if Instant::now() < deadline => {
                 std::thread::sleep(Duration::from_millis(1));
             }
             other => return other,

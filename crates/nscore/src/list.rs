@@ -89,7 +89,7 @@ fn row(container: &Container) -> [String; 7] {
         name(container),
         quoted(&container.root),
         container.init.to_string(),
-        container.net.clone(),
+        quoted(&container.net),
         duration(container.uptime),
         command(container),
     ]
