@@ -56,9 +56,15 @@ pub fn alive(pid: u32) -> bool {
     stat(pid).is_some_and(|(state, _)| state != 'Z' && state != 'X')
 }
 
+/// A file of the process's. Its name, which is in some, may be no text.
+fn read(pid: u32, file: &str) -> Option<String> {
+    let bytes = fs::read(format!("/proc/{pid}/{file}")).ok()?;
+    Some(String::from_utf8_lossy(&bytes).into_owned())
+}
+
 /// The state and the parent of a process.
 fn stat(pid: u32) -> Option<(char, u32)> {
-    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let text = read(pid, "stat")?;
     let (_, rest) = text.rsplit_once(") ")?;
     let mut fields = rest.split(' ');
     Some((fields.next()?.chars().next()?, fields.next()?.parse().ok()?))
@@ -95,7 +101,7 @@ pub fn descendants(parent: u32) -> Vec<u32> {
 /// A field of /proc/PID/status, without the white space around it.
 #[must_use]
 pub fn status_field(pid: u32, field: &str) -> Option<String> {
-    let text = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let text = read(pid, "status")?;
     let line = text
         .lines()
         .find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
@@ -105,7 +111,7 @@ pub fn status_field(pid: u32, field: &str) -> Option<String> {
 /// A process's name.
 #[must_use]
 pub fn comm(pid: u32) -> String {
-    let text = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+    let text = read(pid, "comm").unwrap_or_default();
     text.trim_end().to_owned()
 }
 

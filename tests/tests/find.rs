@@ -20,6 +20,7 @@ each_user!(
     the_list_fits_its_terminal,
     json_for_programs,
     no_control_character_reaches_a_terminal,
+    a_process_whose_name_is_no_text,
     an_injected_process_is_of_its_container,
     a_process_beside_us_is_of_none,
     each_level_finds_its_own,
@@ -202,6 +203,23 @@ fn no_control_character_reaches_a_terminal(me: &User) {
         assert!(!line.contains(char::is_control), "{line:?}");
     }
     drop(running);
+}
+
+/// A name of its own choice hides no process, and loses it no signal.
+fn a_process_whose_name_is_no_text(me: &User) {
+    let (root, name) = (root(me), own(me, "no-text"));
+    let script = r"trap 'exit 7' TERM; printf '\377' >/proc/self/comm; echo up;
+        while :; do sleep 0.05; done";
+    let cmd = me.contain().args(["-c", "-N", &name]).arg(&root);
+    let mut running = cmd.args(["/bin/sh", "-c", script]).start();
+    running.wait_for("up");
+    let init = running.init();
+    assert_eq!(listed(&me.inject().arg("-l").run().ok(), &name).len(), 1);
+    for container in [&name, path(&root), &init.to_string()] {
+        hostname(me, container).says(&name);
+    }
+    running.signal(libc::SIGTERM);
+    running.finish().status_is(7);
 }
 
 fn an_injected_process_is_of_its_container(me: &User) {

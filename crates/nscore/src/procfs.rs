@@ -15,12 +15,14 @@ use crate::namespaces;
 use crate::sys::Sys;
 
 /// A file of the kernel's, which has no size that could be asked for first, in
-/// one read if it is as short as most are.
+/// one read if it is as short as most are. It may hold a name that somebody else
+/// chose: what of that is no UTF-8 is replaced, and the rest counts.
 pub(crate) fn read(path: impl AsRef<Path>) -> io::Result<String> {
     const MOST: u64 = 16 << 20;
-    let mut text = String::with_capacity(4096);
-    File::open(path)?.take(MOST).read_to_string(&mut text)?;
-    Ok(text)
+    let mut bytes = Vec::with_capacity(4096);
+    File::open(path)?.take(MOST).read_to_end(&mut bytes)?;
+    let text = String::from_utf8(bytes);
+    Ok(text.unwrap_or_else(|bytes| String::from_utf8_lossy(bytes.as_bytes()).into_owned()))
 }
 
 /// The number of an error of the standard library.
@@ -139,6 +141,15 @@ mod tests {
         assert!(status("300\t1").is_pid_one());
         assert!(!status("300\t4").is_pid_one() && !status("300\t4").is_beside_us());
         assert_eq!(Status::read("Name:\tx\n"), None);
+    }
+
+    #[test]
+    fn reads_around_what_is_no_text() {
+        let path = std::env::temp_dir().join(format!("procfs-{}", std::process::id()));
+        fs::write(&path, b"Name:\t\xff\nPPid:\t12\nUid:\t0\nNSpid:\t300\t1\n").unwrap();
+        let text = read(&path);
+        fs::remove_file(&path).unwrap();
+        assert!(Status::read(&text.unwrap()).unwrap().is_pid_one());
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! The event loop: the process, our signals and its console, until it ends;
 //! and what its end means for our exit status.
 
-use std::fs;
 use std::os::fd::AsFd as _;
 use std::time::{Duration, Instant};
 
@@ -16,6 +15,7 @@ use crate::harden::Resting;
 use crate::net::Attached;
 use crate::plan::Life;
 use crate::process::Process;
+use crate::procfs;
 use crate::signals::{Arrived, Signals};
 use crate::stop::{self, Method};
 use crate::sys::Sys;
@@ -320,7 +320,7 @@ impl Supervisor<'_> {
         if matches!(self.role, Role::Init(life) if life.under_init.is_some()) {
             return true;
         }
-        let status = fs::read_to_string(format!("/proc/{}/status", self.process.pid()));
+        let status = procfs::read(format!("/proc/{}/status", self.process.pid()));
         let status = status.unwrap_or_default();
         ["SigCgt:", "SigBlk:"].iter().any(|set| {
             let mask = status.lines().find_map(|line| line.strip_prefix(set));
