@@ -21,6 +21,7 @@ each_user!(
 );
 some_users!(
     the_cgroup_is_the_containers: root,
+    a_mount_whose_name_is_no_text: root,
     a_limit_of_the_core_holds: root,
     inject_enters_the_cgroup: root,
     no_end_leaves_a_cgroup: root,
@@ -152,6 +153,22 @@ fn the_cgroup_is_the_containers(me: &User) {
         ours
     );
     drop(plain);
+    assert_no_traces(&root);
+}
+
+/// Somebody else's mount, which has nothing to do with cgroups.
+fn a_mount_whose_name_is_no_text(me: &User) {
+    let (root, Some(_)) = (root(me), own_cgroup()) else {
+        return;
+    };
+    let strange = "mount -t tmpfs none /mnt; cd /mnt; d=$(printf '\\377'); \
+                   mkdir $d; mount -t tmpfs none $d; cd /";
+    let cmd = me
+        .contain()
+        .args(CORE)
+        .arg(&root)
+        .args(["/bin/echo", "ran"]);
+    cmd.setup(strange).run().says("ran");
     assert_no_traces(&root);
 }
 

@@ -11,6 +11,7 @@ use std::path::Path;
 
 use nix::errno::Errno;
 
+use crate::procfs;
 use crate::sys::process;
 
 /// The operations whose failures have causes that the error number hides.
@@ -97,7 +98,7 @@ pub(crate) struct Facts {
 impl Facts {
     /// Reads them now: a failure has all the time it wants.
     pub(crate) fn probe() -> Facts {
-        let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+        let mounts = procfs::read("/proc/self/mountinfo").unwrap_or_default();
         let mounts: Vec<Vec<&str>> = mounts.lines().map(|l| l.split(' ').collect()).collect();
         let point = |mount: &Vec<&str>| mount.get(4).map(|p| (*p).to_string());
         let at_root: Vec<_> = mounts.iter().filter(|m| m.get(4) == Some(&"/")).collect();
@@ -135,7 +136,7 @@ impl Facts {
 
 /// The version of the kernel that runs.
 pub(crate) fn kernel_version() -> Option<(u32, u32)> {
-    let release = crate::procfs::read("/proc/sys/kernel/osrelease").ok()?;
+    let release = procfs::read("/proc/sys/kernel/osrelease").ok()?;
     version(&release)
 }
 

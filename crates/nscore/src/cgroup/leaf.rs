@@ -16,6 +16,7 @@ use crate::guard::Guard;
 use crate::limits::Write;
 use crate::namespaces;
 use crate::process::Process;
+use crate::procfs;
 use crate::store::Lock;
 use crate::sys::{Sys, cgroup};
 
@@ -162,7 +163,7 @@ fn set(group: BorrowedFd, write: &Write) -> Result<()> {
 
 /// proc_swaps(5): a line for each area below the first.
 fn swap_in_use() -> bool {
-    let swaps = std::fs::read_to_string("/proc/swaps").unwrap_or_default();
+    let swaps = procfs::read("/proc/swaps").unwrap_or_default();
     swaps.lines().count() > 1
 }
 

@@ -1,11 +1,11 @@
 //! Why a container cannot have a cgroup of its own here, and the one command or
 //! setting that makes it possible.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::scope;
 use crate::error::{Error, quoted};
+use crate::procfs;
 
 /// What is in the way.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,17 +70,14 @@ fn name_in_v2(name: &str) -> &str {
 
 impl Refusal {
     pub(super) fn no_hierarchy() -> Refusal {
-        let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+        let mounts = procfs::read("/proc/self/mountinfo").unwrap_or_default();
         Refusal::NoHierarchy {
             old: mounts.contains(" - cgroup "),
         }
     }
 
     pub(super) fn no_controller(name: &str, top: &Path) -> Refusal {
-        let lack = Lack::of(
-            name,
-            &fs::read_to_string("/proc/cgroups").unwrap_or_default(),
-        );
+        let lack = Lack::of(name, &procfs::read("/proc/cgroups").unwrap_or_default());
         if lack == Lack::Elsewhere {
             return Refusal::NotHandedOn(name.to_string(), top.into());
         }

@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::procfs;
+
 /// Where the hierarchy is mounted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Tree {
@@ -16,7 +18,7 @@ pub(super) struct Tree {
 impl Tree {
     /// Finds it; None when it is mounted nowhere.
     pub(super) fn find() -> Option<Tree> {
-        Tree::of(&fs::read_to_string("/proc/self/mountinfo").ok()?)
+        Tree::of(&procfs::read("/proc/self/mountinfo").ok()?)
     }
 
     /// The first mount of it, proc_pid_mountinfo(5).
@@ -33,13 +35,13 @@ impl Tree {
 
     /// The directory of a process's cgroup; None when it is not shown.
     pub(super) fn dir_of(&self, pid: libc::pid_t) -> Option<PathBuf> {
-        let text = fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
+        let text = procfs::read(format!("/proc/{pid}/cgroup")).ok()?;
         self.dir(own(&text)?)
     }
 
     /// The directory of our own.
     pub(super) fn own(&self) -> Option<PathBuf> {
-        let text = fs::read_to_string("/proc/self/cgroup").ok()?;
+        let text = procfs::read("/proc/self/cgroup").ok()?;
         self.dir(own(&text)?)
     }
 

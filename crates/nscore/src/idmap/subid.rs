@@ -113,8 +113,8 @@ fn range(start: &str, count: &str) -> Option<(u32, u32)> {
 
 /// Whether nsswitch.conf(5) gives subordinate ids to anything but the files.
 fn service_has_subids() -> bool {
-    let file = fs::read_to_string("/etc/nsswitch.conf").unwrap_or_default();
-    file.lines().any(|line| {
+    let file = fs::read("/etc/nsswitch.conf").unwrap_or_default();
+    String::from_utf8_lossy(&file).lines().any(|line| {
         line.trim_start()
             .strip_prefix("subid:")
             .is_some_and(|rest| rest.trim() != "files")
