@@ -2,7 +2,10 @@
 //! nobody blocked by anybody else, and no work while nothing happens.
 
 use std::fs::{self, File};
+use std::io::Read as _;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::chown;
+use std::os::unix::net::UnixStream;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -20,6 +23,7 @@ each_user!(
     a_script_on_the_input_is_run,
     the_console_alone_ends_with_its_reader,
     an_output_that_fails_ends_it,
+    init_has_its_time_after_its_reader,
     a_full_pipe_stops_no_signal,
     idle_costs_nothing,
 );
@@ -191,6 +195,56 @@ fn an_output_that_fails_ends_it(me: &User) {
         .limit(20 * SECOND)
         .run();
     assert!(out.code().is_some_and(|code| code != 0), "{out}");
+    assert_no_traces(&root);
+}
+
+/// A reader that leaves is one request to stop, or none where there was one: init
+/// has its time, what it says is lost, and the supervisor sleeps meanwhile.
+fn init_has_its_time_after_its_reader(me: &User) {
+    let root = root(me);
+    // More than a console and a pipe hold.
+    let script = "trap 'touch /stopping; until test -e /go; do sleep 0.05; done;
+        head -c 1000000 /dev/zero >/dev/console; exit 7' TERM;
+        echo up; while :; do sleep 0.05; done";
+    let cmd = me.contain().args(["--stop-timeout", "600"]).arg(&root);
+    let cmd = cmd.args(["/bin/sh", "-c", script]);
+    let pipe = || {
+        let (ours, theirs) = std::io::pipe().unwrap();
+        (OwnedFd::from(ours), OwnedFd::from(theirs))
+    };
+    let socket = || {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        (OwnedFd::from(ours), OwnedFd::from(theirs))
+    };
+    for (streams, asked) in [(pipe(), false), (socket(), false), (pipe(), true)] {
+        let (ours, theirs) = streams;
+        let running = cmd.start_on(Stdio::from(theirs));
+        let mut line = [0; 3];
+        File::from(ours.try_clone().unwrap())
+            .read_exact(&mut line)
+            .unwrap();
+        assert_eq!(&line, b"up\n");
+        let stopping = || eventually(20 * SECOND, || root.at("/stopping").exists());
+        if asked {
+            running.signal(libc::SIGTERM);
+            assert!(stopping());
+            // Sooner, another request would be the same.
+            std::thread::sleep(Duration::from_millis(700));
+        }
+        drop(ours);
+        assert!(stopping());
+        let sleeps = || {
+            let before = work(running.pid());
+            std::thread::sleep(Duration::from_millis(700));
+            before.is_some() && before == work(running.pid())
+        };
+        assert!(eventually(20 * SECOND, sleeps), "it never sleeps");
+        root.write("/go", "", 0o644);
+        running.limit(20 * SECOND).finish().status_is(7);
+        for file in ["/stopping", "/go"] {
+            fs::remove_file(root.at(file)).unwrap();
+        }
+    }
     assert_no_traces(&root);
 }
 

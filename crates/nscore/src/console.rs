@@ -16,8 +16,8 @@ use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTime
 
 use crate::error::{Error, Result};
 use crate::signals::Signals;
-use crate::sys::descriptors;
 use crate::sys::tty::{self, Termios};
+use crate::sys::{Sys, descriptors};
 use buffer::Buffer;
 use screen::Screen;
 
@@ -41,7 +41,7 @@ pub(crate) enum Event {
     Nothing,
     /// The escape key was struck three times.
     Kill,
-    /// Nobody takes the output any more.
+    /// Nobody takes the output any more, said once: it is lost from now on.
     Broken,
 }
 
@@ -61,7 +61,8 @@ pub(crate) struct Console {
     bell: Option<Epoll>,
     /// The keyboard's settings while they are raw.
     saved: Option<Termios>,
-    screen: Screen,
+    /// None once nobody takes the output any more.
+    screen: Option<Screen>,
     typed: Buffer,
     shown: Buffer,
     escapes: [Option<Instant>; ESCAPES],
@@ -86,7 +87,7 @@ impl Console {
             bell: streams[0].then(|| bell(stdin)).flatten(),
             alone: streams[1],
             saved: None,
-            screen: Screen::new(screen),
+            screen: Some(Screen::new(screen)),
             typed: Buffer::new(),
             shown: Buffer::new(),
             escapes: [None; ESCAPES],
@@ -144,11 +145,12 @@ impl Console {
             (None, Some(_), Some(bell)) => Some(bell.0.as_fd()),
             _ => None,
         };
-        let screen = want(PollFlags::POLLOUT, !self.shown.is_empty());
+        let output = want(PollFlags::POLLOUT, !self.shown.is_empty());
+        let screen = self.screen.as_ref();
         [
             Some(PollFd::new(self.master.as_fd(), master)),
             keyboard.map(|keyboard| PollFd::new(keyboard, PollFlags::POLLIN)),
-            Some(PollFd::new(self.screen.as_fd(), screen)),
+            screen.map(|screen| PollFd::new(screen.as_fd(), output)),
         ]
     }
 
@@ -174,11 +176,24 @@ impl Console {
             .typed
             .drain(|bytes| nix::unistd::write(&self.master, bytes));
         while let Ok(1..) = self.shown.fill(self.master.as_fd()) {}
-        let written = self.shown.drain(|bytes| self.screen.write(bytes));
-        if written.is_err() || screen.intersects(PollFlags::POLLERR) {
-            return Event::Broken;
+        // A hangup is all that poll says of a socket whose other end is closed.
+        let gone = PollFlags::POLLERR | PollFlags::POLLHUP;
+        if self.show().is_err() || screen.intersects(gone) {
+            // It would say so at every poll from now on.
+            self.screen = None;
+            self.shown = Buffer::new();
+            if event == Event::Nothing {
+                return Event::Broken;
+            }
         }
         event
+    }
+
+    /// Shows what came out, as far as it is taken now.
+    fn show(&mut self) -> Sys<()> {
+        let screen = self.screen.as_ref();
+        let write = |bytes: &[u8]| screen.map_or(Ok(bytes.len()), |screen| screen.write(bytes));
+        self.shown.drain(write)
     }
 
     /// Whether the last `count` typed bytes complete the escape.
@@ -208,13 +223,16 @@ impl Console {
             if self.shown.is_empty() && !matches!(more, Ok(1..)) {
                 return;
             }
-            if self.shown.drain(|bytes| self.screen.write(bytes)).is_err() {
+            if self.show().is_err() {
                 return;
             }
+            let Some(screen) = &self.screen else {
+                return;
+            };
             if self.shown.is_empty() {
                 continue;
             }
-            let screen = PollFd::new(self.screen.as_fd(), PollFlags::POLLOUT);
+            let screen = PollFd::new(screen.as_fd(), PollFlags::POLLOUT);
             let asked = PollFd::new(signals.as_fd(), PollFlags::POLLIN);
             let timeout = PollTimeout::try_from(limit).unwrap_or(PollTimeout::ZERO);
             let ready = poll(&mut [screen, asked], timeout);

@@ -168,6 +168,8 @@ impl Supervisor<'_> {
         match self.console.as_mut().map(|console| console.handle(found)) {
             None | Some(Event::Nothing) => {}
             Some(Event::Kill) => self.kill(libc::SIGKILL),
+            // A reader that leaves while we stop makes it no second request.
+            Some(Event::Broken) if self.stop.is_some() => {}
             Some(Event::Broken) => self.request_stop(libc::SIGPIPE, libc::SIGTERM),
         }
         if self
