@@ -13,6 +13,7 @@ some_users!(
     the_edges_of_the_delegation_are_accepted: delegated,
     without_newuidmap_one_id_is_left: delegated,
     odd_subuid_files: delegated plain,
+    the_name_service_is_asked: plain,
 );
 
 fn ids_outside_the_delegation_are_refused(me: &User) {
@@ -156,6 +157,28 @@ fn odd_subuid_files(me: &User) {
         "{out}"
     );
     assert_no_traces(&root);
+}
+
+/// Where nsswitch.conf names one, and also for a caller who ignores SIGCHLD, which
+/// takes away what waiting relies on.
+fn the_name_service_is_asked(me: &User) {
+    if !host_is_root() {
+        skip!("replacing /etc/nsswitch.conf needs root");
+    }
+    let root = root(me);
+    let dir = scratch_dir(me);
+    let answer = format!("#!/bin/sh\necho '0: {} 400000 1000'\n", me.name);
+    tests::install(answer.as_bytes(), &dir.join("getsubids"), 0o755);
+    let service = dir.join("nsswitch.conf");
+    std::fs::write(&service, b"# caf\xe9\nsubid: tests\n").unwrap();
+    let setup = format!("mount --bind {} /etc/nsswitch.conf", service.display());
+    let cmd = me.contain().arg("--explain").arg(&root);
+    let cmd = cmd.env("PATH", format!("{}:/usr/bin:/bin", dir.display()));
+    for front in [&["env"][..], &["env", "--ignore-signal=CHLD"]] {
+        let out = cmd.clone().under(front).setup(&setup).run();
+        assert_eq!(out.ok().matches("400000").count(), 2, "{out}");
+    }
+    std::fs::remove_dir_all(dir).unwrap();
 }
 
 fn with_subids(me: &User, root: &Root, text: &str) -> Out {

@@ -211,6 +211,10 @@ fn ignored_signals_do_not_matter(me: &User) {
         .under(ignoring)
         .run()
         .status_is(6);
+    // Its command is told what ours was, by the bit of signal 17.
+    let out = me.pseudo().args(["grep", "SigIgn", "/proc/self/status"]);
+    let out = out.under(ignoring).run();
+    assert!(out.ok().ends_with("10000"), "{out}");
 }
 
 fn options_stop_at_the_command(me: &User) {

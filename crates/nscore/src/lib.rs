@@ -27,6 +27,7 @@
 //! Linux 5.10 and newer. See user_namespaces(7) for the ideas underneath.
 
 mod action;
+mod ask;
 mod caller;
 mod caps;
 mod cgroup;

@@ -71,7 +71,7 @@ impl Pseudo {
             mount::make_private()
                 .map_err(|errno| Error::errno("separate mounts from the host's", errno))?;
         }
-        children.restore();
+        drop(children);
         Err(program.explain(&program.exec(&mut [0; HEADER])))
     }
 }

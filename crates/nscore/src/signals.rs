@@ -31,8 +31,8 @@ pub(crate) struct Signals {
     fd: SignalFd,
     /// Those that arrived before there was an init to have them.
     later: RefCell<VecDeque<Arrived>>,
-    /// What the caller did about ended children.
-    children: signal::Disposition,
+    /// What the caller did about ended children, and does again afterwards.
+    _children: signal::Disposition,
 }
 
 /// A signal that arrived.
@@ -60,7 +60,7 @@ impl Signals {
         Ok(Signals {
             fd,
             later: RefCell::default(),
-            children,
+            _children: children,
         })
     }
 
@@ -138,11 +138,5 @@ impl Arrived {
 impl AsFd for Signals {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
-    }
-}
-
-impl Drop for Signals {
-    fn drop(&mut self) {
-        self.children.restore();
     }
 }

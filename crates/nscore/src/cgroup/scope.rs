@@ -12,6 +12,7 @@ use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::refusal::Refusal;
+use crate::ask::ask;
 use crate::error::{Error, quoted};
 use crate::idmap::find_helper;
 use crate::procfs;
@@ -123,9 +124,8 @@ impl Scope {
     /// systemd-run is to leave `$NAME` in arguments as it is, if its version has
     /// to be told.
     fn no_expansion(&self) -> Option<&'static str> {
-        let output = Command::new(&self.systemd_run).arg("--version").output();
-        let expands = output.map_or(true, |output| expands(&output.stdout));
-        expands.then_some("--expand-environment=no")
+        let version = ask(&self.systemd_run, ["--version"]);
+        expands(&version.unwrap_or_default()).then_some("--expand-environment=no")
     }
 
     /// What a caller who does not start again can do.
@@ -143,9 +143,8 @@ impl Scope {
 /// Whether a systemd-run that says this of its version knows how not to replace
 /// `$NAME`: since 254, and scopes are no exception any more since 258. One that
 /// cannot be understood had better refuse the option than change an argument.
-fn expands(version: &[u8]) -> bool {
-    let text = String::from_utf8_lossy(version);
-    let word = text.split_whitespace().nth(1).unwrap_or_default();
+fn expands(version: &str) -> bool {
+    let word = version.split_whitespace().nth(1).unwrap_or_default();
     let number = word.split(|c: char| !c.is_ascii_digit()).next();
     number
         .and_then(|number| number.parse::<u32>().ok())
@@ -211,7 +210,7 @@ mod tests {
             ("systemd\n", true),
             ("", true),
         ] {
-            assert_eq!(expands(version.as_bytes()), expected, "{version}");
+            assert_eq!(expands(version), expected, "{version}");
         }
     }
 

@@ -4,9 +4,9 @@
 //! are asked, because a static program cannot load the name service's modules.
 
 use std::fs;
-use std::process::{Command, Stdio};
 
 use super::Kind;
+use crate::ask::ask;
 
 /// Who the delegation files speak of.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,7 +21,7 @@ impl Account {
     pub(crate) fn of(uid: u32) -> Account {
         let file = fs::read("/etc/passwd").unwrap_or_default();
         let name = passwd_name(&String::from_utf8_lossy(&file), uid)
-            .or_else(|| passwd_name(&output("getent", &["passwd", &uid.to_string()])?, uid));
+            .or_else(|| passwd_name(&ask("getent", ["passwd", &uid.to_string()])?, uid));
         Account { uid, name }
     }
 
@@ -29,7 +29,7 @@ impl Account {
     pub(crate) fn named(name: &str) -> Option<Account> {
         let file = fs::read("/etc/passwd").unwrap_or_default();
         let uid = passwd_uid(&String::from_utf8_lossy(&file), name)
-            .or_else(|| passwd_uid(&output("getent", &["passwd", "--", name])?, name))?;
+            .or_else(|| passwd_uid(&ask("getent", ["passwd", "--", name])?, name))?;
         Some(Account {
             uid,
             name: Some(name.to_string()),
@@ -56,8 +56,8 @@ pub(crate) fn delegated(kind: Kind, account: &Account) -> Vec<(u32, u32)> {
         return ranges;
     }
     let name = account.shown();
-    let arguments: Vec<&str> = option.into_iter().chain([name.as_str()]).collect();
-    from_getsubids(&output("getsubids", &arguments).unwrap_or_default())
+    let arguments = option.into_iter().chain([name.as_str()]);
+    from_getsubids(&ask("getsubids", arguments).unwrap_or_default())
 }
 
 fn passwd_name(passwd: &str, uid: u32) -> Option<String> {
@@ -119,19 +119,6 @@ fn service_has_subids() -> bool {
             .strip_prefix("subid:")
             .is_some_and(|rest| rest.trim() != "files")
     })
-}
-
-fn output(program: &str, arguments: &[&str]) -> Option<String> {
-    let output = Command::new(program)
-        .args(arguments)
-        .stdin(Stdio::null())
-        .stderr(Stdio::null())
-        .output()
-        .ok()?;
-    output
-        .status
-        .success()
-        .then(|| String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 #[cfg(test)]

@@ -4,7 +4,9 @@ use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
 
 use super::Sys;
 
-/// What a signal did before it was made to do its default.
+/// What a signal did before it was made to do its default, and does again when
+/// this value is dropped.
+#[must_use]
 pub(crate) struct Disposition {
     signal: libc::c_int,
     before: libc::sighandler_t,
@@ -17,9 +19,10 @@ impl Disposition {
         let before = unsafe { libc::signal(signal, libc::SIG_DFL) };
         Disposition { signal, before }
     }
+}
 
-    /// Makes it do what it did.
-    pub(crate) fn restore(&self) {
+impl Drop for Disposition {
+    fn drop(&mut self) {
         if self.before != libc::SIG_ERR {
             // SAFETY: it was this process's own disposition.
             unsafe { libc::signal(self.signal, self.before) };
