@@ -12,6 +12,7 @@ use tests::{
 
 each_user!(
     init_leads_a_session_on_its_own_terminal,
+    under_a_dev_of_the_callers_the_terminal_is_not_inits,
     a_machine_leaves_its_console_to_who_logs_in,
     it_is_raw_meanwhile_and_restored_by_every_signal,
     a_start_that_fails_leaves_it_alone,
@@ -63,6 +64,25 @@ fn session(pid: u32) -> [String; 4] {
     let fields = stat.rsplit(") ").next().unwrap().split(' ').skip(2).take(4);
     let fields: Vec<String> = fields.map(str::to_owned).collect();
     fields.try_into().expect("four fields")
+}
+
+/// There is no console of ours to take then: init has the caller's streams, and its
+/// keys by way of the supervisor.
+fn under_a_dev_of_the_callers_the_terminal_is_not_inits(me: &User) {
+    let root = root(me);
+    let pty = Pty::open();
+    let script = "trap 'exit 6' INT; (echo within reach >/dev/tty) 2>/dev/null; echo Ready; \
+                  while :; do sleep 0.05; done";
+    let cmd = me.contain().args(["-b", "/dev"]).arg(&root);
+    let mut running = pty.run(&cmd.args(["/bin/sh", "-c", script]));
+    pty.wait_for("Ready");
+    let init = running.init();
+    let own = init.to_string();
+    assert_eq!(session(init), [&own, &own, "0", "-1"]);
+    assert!(!pty.screen().contains("within reach"), "{}", pty.screen());
+    pty.keys("\x03");
+    assert_eq!(running.ended(), Some(6), "{}", pty.screen());
+    assert_no_traces(&root);
 }
 
 /// An init that is none by its own file keeps its terminal.

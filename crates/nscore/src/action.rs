@@ -186,6 +186,8 @@ pub(crate) enum Action {
         streams: [bool; 3],
         controlling: bool,
     },
+    /// A session of our own, whose terminal is not our caller's.
+    NewSession,
     /// Hand over the console and what was made, and wait until init may run. What
     /// fails from here on the supervisor clears up: we give the rights for that up.
     Ready,
@@ -347,6 +349,7 @@ impl fmt::Display for Action {
                 }
                 Ok(())
             }
+            Action::NewSession => write!(f, "leave the caller's session"),
             Action::Ready => write!(f, "wait until init may run"),
             Action::User(step) => step.fmt(f),
             Action::Seal(_) => write!(f, "keep this program's file from the container"),

@@ -288,6 +288,7 @@ impl<'a> Child<'a> {
                 streams,
                 controlling,
             } => take_console(*streams, *controlling)?,
+            Action::NewSession => drop(unistd::setsid()?),
             Action::Ready => self.be_ready()?,
             Action::User(step) => {
                 let terminal = self.console.as_ref().map(|(_, slave)| slave.as_fd());

@@ -75,6 +75,8 @@ pub struct Plan {
 pub(crate) struct Life {
     /// What runs under our own init, for the words on its failure.
     pub(crate) under_init: Option<Program>,
+    /// It stays in the session of the caller's terminal.
+    pub(crate) shares_terminal: bool,
     /// On what terms it is joined.
     pub(crate) terms: Terms,
     pub(crate) reboot: bool,
@@ -159,6 +161,7 @@ impl Life {
         };
         Ok(Life {
             under_init: spec.init.then(program).transpose()?,
+            shares_terminal: !spec.console,
             terms: Terms {
                 cgroup: around.leaf,
                 profile: around.profile,
@@ -296,11 +299,14 @@ fn actions(
     actions.extend(sealed.map(Action::Seal));
     let covered = root.over_host.is_some();
     actions.push(Action::Pivot { covered });
-    if let Some(streams) = console {
-        actions.push(Action::TakeConsole {
+    match console {
+        Some(streams) => actions.push(Action::TakeConsole {
             streams,
             controlling: !machine::is_init(spec, &command(spec)),
-        });
+        }),
+        // There is none of ours in a /dev of the caller's.
+        None if spec.console => actions.push(Action::NewSession),
+        None => {}
     }
     actions.push(Action::Ready);
     let profile = around.profile;

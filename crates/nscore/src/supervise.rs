@@ -212,16 +212,15 @@ impl Supervisor<'_> {
             libc::SIGTSTP => self.suspend(),
             libc::SIGCONT => self.resume(),
             _ if self.is_init() && signal.ends() => self.end(signal),
-            // Without a console of its own it shares our process group, and
-            // the terminal has told it already.
-            _ if signal.from_kernel && self.console.is_none() && self.shares_terminal() => {}
+            // It shares our process group, and the terminal has told it already.
+            _ if signal.from_kernel && self.shares_terminal() => {}
             number => self.process.signal(number),
         }
     }
 
     /// A signal asks us to end.
     fn end(&mut self, signal: Arrived) {
-        if signal.from_kernel && self.console.is_none() {
+        if signal.from_kernel && self.shares_terminal() {
             // The terminal has told init as well. One that handles it decides
             // for itself; any other would never know.
             if !self.catches(signal.number) {
@@ -234,7 +233,7 @@ impl Supervisor<'_> {
 
     fn shares_terminal(&self) -> bool {
         match self.role {
-            Role::Init(_) => true,
+            Role::Init(life) => life.shares_terminal,
             Role::Command { shares_terminal } => shares_terminal,
         }
     }

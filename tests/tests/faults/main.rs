@@ -17,6 +17,7 @@ use tests::{Cgroup, Root, User, empty_root, install, scratch_dir, skip, some_use
 some_users!(
     a_console: root delegated plain,
     a_terminal: root,
+    a_dev_of_the_callers: delegated plain,
     memory: root delegated plain,
     locked_mounts: root delegated plain,
     strict: root delegated plain,
@@ -48,6 +49,12 @@ fn a_terminal(me: &User) {
     let root = probe_root(me);
     let start = || Start::new(me, &root, &[]);
     start().on_a_terminal().check_beyond(&start());
+}
+
+fn a_dev_of_the_callers(me: &User) {
+    let root = probe_root(me);
+    let start = |options: &[&str]| Start::new(me, &root, options);
+    start(&["-b", "/dev"]).check_beyond(&start(&["-c"]));
 }
 
 fn memory(me: &User) {
