@@ -16,6 +16,7 @@ each_user!(
     starts_that_need_a_call,
     what_is_below_sys_is_read_only_too,
     entering_without_a_call,
+    no_guard_keeps_what_the_caller_has_open,
     entering_what_has_no_record,
     becoming_root_without_a_call,
     no_guard_that_cannot_kill,
@@ -109,6 +110,29 @@ fn assert_unchanged(root: &Root, before: &BTreeSet<String>) {
     let after = names(root.as_ref());
     let changed: Vec<_> = before.symmetric_difference(&after).collect();
     assert!(changed.is_empty(), "{changed:?}");
+}
+
+/// However many the caller may open: a pipe among them would have no end.
+fn no_guard_keeps_what_the_caller_has_open(me: &User) {
+    let root = root(me);
+    let open = "ulimit -n 6000; exec 5000</etc/passwd; exec \"$@\"";
+    let start = |cmd: Cmd| Some(without(cmd.under_bash(open), me, "close_range")?.start());
+    let contain = me.contain().arg(&root).args(["/bin/sleep", "1000"]);
+    let Some(mut running) = start(contain) else {
+        skip!("only root can have newuidmap run under a filter");
+    };
+    running.init();
+    let inject = me.inject().arg(running.pid().to_string());
+    let inject = start(inject.args(["/bin/sh", "-c", "echo up; sleep 1000"])).unwrap();
+    inject.wait_for("up");
+    for supervisor in [running.pid(), inject.pid()] {
+        let has = |pid: u32| Path::new(&format!("/proc/{pid}/fd/5000")).exists();
+        let children = tests::children(supervisor);
+        assert!(has(supervisor) && children.len() == 2, "{children:?}");
+        for child in children {
+            assert!(tests::eventually(tests::SECOND, || !has(child)), "{child}");
+        }
+    }
 }
 
 /// What every kernel has a way for.

@@ -3,6 +3,7 @@
 
 use std::ffi::CStr;
 use std::os::fd::{AsRawFd as _, BorrowedFd, IntoRawFd as _, OwnedFd, RawFd};
+use std::sync::atomic::{AtomicI32, Ordering};
 
 use nix::errno::Errno;
 use nix::fcntl::{self, OFlag};
@@ -38,6 +39,9 @@ pub(crate) fn complete_streams() -> Sys<()> {
     Ok(())
 }
 
+/// The highest descriptor that was open when [`close_at_exec`] looked at each.
+static HIGHEST: AtomicI32 = AtomicI32::new(0);
+
 /// Descriptors above standard error close at exec, close_range(2); where that
 /// call is missing, each one that /proc lists.
 pub(crate) fn close_at_exec() -> Sys<()> {
@@ -61,6 +65,7 @@ pub(crate) fn close_at_exec() -> Sys<()> {
         let Some(fd) = name.to_str().and_then(|name| name.parse::<RawFd>().ok()) else {
             continue;
         };
+        HIGHEST.fetch_max(fd, Ordering::Relaxed);
         if fd > 2 {
             // The one that lists them is among them and closes by itself.
             // SAFETY: F_SETFD takes an int and frees nothing.
@@ -94,7 +99,9 @@ pub(crate) fn make_stream(fd: BorrowedFd, stream: RawFd) -> Sys<()> {
 }
 
 /// Closes every descriptor but these, some of which may be the same. Where
-/// close_range(2) is missing, as many as the limit allows one by one.
+/// close_range(2) is missing, one by one: up to the highest of the caller's, which
+/// [`close_at_exec`] has met. The limit may be 2^30, and the /proc of where this
+/// runs not ours to ask.
 pub(crate) fn close_all_but<const N: usize>(mut kept: [RawFd; N]) {
     kept.sort_unstable();
     let mut first: libc::c_uint = 0;
@@ -110,11 +117,14 @@ fn close_range(first: libc::c_uint, end: libc::c_uint) {
     if first >= end {
         return;
     }
+    /// More than this program opens, which gets the least that are free.
+    const OURS: libc::c_uint = 4096;
     let last = end - 1;
     // SAFETY: the process that calls this is a copy that runs no destructor and
     // uses no descriptor but those kept.
     if cvt(unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) }).is_err() {
-        for fd in first..=last.min(4096) {
+        let highest = HIGHEST.load(Ordering::Relaxed).cast_unsigned();
+        for fd in first..=last.min(highest.max(OURS)) {
             // SAFETY: as above.
             unsafe { libc::close(fd.cast_signed()) };
         }
