@@ -1,9 +1,13 @@
 //! What an injected command is and has: whose ids, which variables, directory
 //! and terminal, and everything else as init has it.
 
+use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 
-use tests::{As, Pty, Running, SECOND, User, each_user, eventually, namespace, root, some_users};
+use tests::{
+    As, Pty, Running, SECOND, User, each_user, eventually, host_is_root, namespace, root,
+    scratch_dir, skip, some_users,
+};
 
 each_user!(
     variables,
@@ -15,6 +19,7 @@ each_user!(
     our_terminal_itself,
     a_key_reaches_it_once,
     the_default_shell_without_a_path,
+    nothing_inside_may_trace_what_enters,
 );
 
 some_users!(
@@ -22,6 +27,46 @@ some_users!(
     the_terminal_is_the_users: root delegated,
     ids_that_are_not_mapped: plain,
 );
+
+/// Where fs.suid_dumpable is 1 a change of ids allows it, so each is followed by the
+/// call that forbids it: no test may change that setting of the whole machine.
+fn nothing_inside_may_trace_what_enters(me: &User) {
+    if !host_is_root() {
+        skip!("only root may answer for set-id programs");
+    }
+    let (root, dir) = (root(me), scratch_dir(me));
+    let running = me.up(&root, &[]);
+    let log = dir.join("log");
+    let front = format!(
+        "FRONT='{} {} inject -'",
+        env!("CARGO_BIN_EXE_fail"),
+        log.display()
+    );
+    let cmd = sh(me, &running, &["--user", "0:0"], "echo ran");
+    cmd.setup(&front).run().says("ran");
+    let log = fs::read_to_string(&log).unwrap();
+    for (role, goes_on) in [("helper", "clone3 1 "), ("inside", "execve 1 ")] {
+        let calls: Vec<_> = log
+            .lines()
+            .filter_map(|line| line.strip_prefix(role))
+            .collect();
+        let last = |wanted: &[&str]| {
+            let is = |call: &&str| wanted.iter().any(|it| call[1..].starts_with(it));
+            let at = calls.iter().rposition(is);
+            at.unwrap_or_else(|| panic!("no {wanted:?} of {role}: {log}"))
+        };
+        let forbids = calls
+            .iter()
+            .rposition(|call| call.starts_with(" prctl ") && call.ends_with(" 4 0"));
+        let changed = last(&["setns", "setresgid", "setresuid"]);
+        let between = changed..last(&[goes_on]);
+        assert!(
+            forbids.is_some_and(|at| between.contains(&at)),
+            "{role}: {log}"
+        );
+    }
+    fs::remove_dir_all(dir).unwrap();
+}
 
 /// `inject OPTIONS PID /bin/sh -c SCRIPT`.
 fn sh(me: &User, running: &Running, options: &[&str], script: &str) -> tests::Cmd {

@@ -160,6 +160,8 @@ fn joiner(
     process::join(init, entry.found.namespaces).map_err(at(Step::EnterNamespaces))?;
     // Before there is a process inside: none is to have the caller's ids.
     ids::become_root(entry.drop_groups).map_err(at(Step::BecomeRoot))?;
+    // Both may have allowed it again, see forbid_tracing. The command inherits this.
+    process::forbid_tracing().map_err(at(Step::BecomeRoot))?;
     // A guard outlives whom it watches, and a signal to their process group.
     process::outlive_parent().map_err(at(Step::MakeCommand))?;
     if !entry.share_terminal {
@@ -223,7 +225,9 @@ fn command(entry: &mut Entry, socket: BorrowedFd) -> std::result::Result<(), Fai
     for (i, change) in (Step::WORDS.len()..).zip(&entry.changes) {
         match change {
             Change::Profile(step) => step.perform(),
-            Change::User(step) => step.perform(login.as_deref_mut(), entry.drop_groups, slave),
+            Change::User(step) => step
+                .perform(login.as_deref_mut(), entry.drop_groups, slave)
+                .and_then(|()| process::forbid_tracing()),
         }
         .map_err(|errno| Failed(i, errno))?;
     }

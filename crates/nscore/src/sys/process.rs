@@ -49,7 +49,10 @@ pub(crate) fn outlive_parent() -> Sys<()> {
     cvt(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, 0) }.into()).map(drop)
 }
 
-/// Nobody but root may trace us or see our descriptors.
+/// Nobody but root may trace us or see our descriptors: until the next change of
+/// an effective id, or of capabilities to any but fewer of the same user namespace.
+/// From then on the sysctl fs.suid_dumpable decides, commit_creds() in
+/// kernel/cred.c: they may where it is 1, which is not its default.
 pub(crate) fn forbid_tracing() -> Sys<()> {
     // SAFETY: integers only.
     cvt(unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 0) }.into()).map(drop)
