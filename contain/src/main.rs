@@ -1,7 +1,7 @@
 //! The `contain` program: see the library beside it.
 #![cfg_attr(target_env = "gnu", no_main)]
 
-cli::main!(program);
+cli::main!("contain", program);
 
 fn program() -> u8 {
     nscore::init_if_asked();

@@ -1,7 +1,7 @@
 //! The `pseudo` program: see the library beside it.
 #![cfg_attr(target_env = "gnu", no_main)]
 
-cli::main!(program);
+cli::main!("pseudo", program);
 
 fn program() -> u8 {
     cli::run("pseudo", pseudo::run)

@@ -2,11 +2,12 @@
 
 use std::fs;
 
-use tests::{SECOND, User, assert_no_traces, each_user, eventually, root};
+use tests::{SECOND, User, assert_no_traces, each_user, eventually, host_is_root, root, skip};
 
 each_user!(
     descriptors_of_the_caller_are_absent,
     closed_streams_do_not_matter,
+    a_closed_stream_that_nothing_can_be_for,
     standard_streams_are_handed_over,
     ignored_and_blocked_signals_are_reset,
     no_capability_is_inheritable,
@@ -70,6 +71,18 @@ fn closed_streams_do_not_matter(me: &User) {
         }
     }
     assert_no_traces(&root);
+}
+
+/// Without a /dev/null a file of ours would get its number.
+fn a_closed_stream_that_nothing_can_be_for(me: &User) {
+    if !host_is_root() {
+        skip!("hiding /dev/null needs root");
+    }
+    for cmd in [me.contain(), me.pseudo(), me.inject()] {
+        let cmd = cmd.arg("--version").under_bash("exec \"$@\" <&-");
+        let out = cmd.setup("mount -t tmpfs none /dev").run();
+        out.refused_naming(1, &["/dev/null", "No such file"]);
+    }
 }
 
 fn standard_streams_are_handed_over(me: &User) {

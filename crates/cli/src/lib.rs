@@ -10,35 +10,36 @@ use nscore::Error;
 
 pub use plain::{Arguments, plain};
 
-/// The `main` of a program: runs this function, which returns the exit status.
+/// The `main` of the program of this name: runs this function, which returns the
+/// exit status.
 ///
 /// Where the C library hands the arguments over by itself, glibc's does, it starts
 /// the program directly, because Rust's runtime costs a twentieth of a container:
 /// such a program says `#![cfg_attr(target_env = "gnu", no_main)]`.
 #[macro_export]
 macro_rules! main {
-    ($program:path) => {
+    ($name:literal, $program:path) => {
         // SAFETY: it is the program's only main, and C's. A panic aborts, so
         // none leaves it.
         #[cfg(target_env = "gnu")]
         #[allow(unsafe_code)]
         #[unsafe(no_mangle)]
         extern "C" fn main() -> std::ffi::c_int {
-            $crate::start($program)
+            $crate::start($name, $program)
         }
 
         #[cfg(not(target_env = "gnu"))]
         fn main() {
-            $crate::start($program)
+            $crate::start($name, $program)
         }
     };
 }
 
 /// The whole life of a program, from [`nscore::begin`] to [`nscore::end`].
-pub fn start(program: fn() -> u8) -> ! {
+pub fn start(name: &str, program: fn() -> u8) -> ! {
     let status = match nscore::begin() {
         Ok(()) => program(),
-        Err(_) => 1,
+        Err(error) => fail(name, &error.into()),
     };
     nscore::end(status)
 }
@@ -61,18 +62,21 @@ pub fn run<A: Arguments>(program: &str, run: fn(A) -> anyhow::Result<u8>) -> u8 
     };
     match ended {
         Ok(status) => status,
-        Err(error) => {
-            complain(program, format_args!("{error:#}"));
-            let known = error.downcast_ref::<Error>();
-            if let Some(list) = known.and_then(Error::list) {
-                say(list);
-            }
-            if let Some(hint) = known.and_then(Error::hint) {
-                complain("hint", hint);
-            }
-            known.map_or(1, Error::status)
-        }
+        Err(error) => fail(program, &error),
     }
+}
+
+/// Says what has failed, and returns the exit status that does.
+fn fail(program: &str, error: &anyhow::Error) -> u8 {
+    complain(program, format_args!("{error:#}"));
+    let known = error.downcast_ref::<Error>();
+    if let Some(list) = known.and_then(Error::list) {
+        say(list);
+    }
+    if let Some(hint) = known.and_then(Error::hint) {
+        complain("hint", hint);
+    }
+    known.map_or(1, Error::status)
 }
 
 /// One line and the usage as its hint, where clap would print a paragraph.
