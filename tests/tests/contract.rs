@@ -1,7 +1,8 @@
 //! The contract that scripts written for the original rely on: parsing,
 //! defaults, exit statuses, and what starts nothing at all.
 
-use std::os::unix::fs::MetadataExt as _;
+use std::fs::Permissions;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 
 use tests::{User, assert_no_traces, each_user, root, scratch_dir, skip, some_users};
 
@@ -181,27 +182,30 @@ fn setuid_and_setgid_copies_refuse(me: &User) {
     }
     let root = root(me);
     let dir = scratch_dir(me);
+    let secret = dir.join("secret");
+    std::fs::write(&secret, "xyzzy = 1\n").unwrap();
+    std::fs::set_permissions(&secret, Permissions::from_mode(0o440)).unwrap();
+    let [path, file] = [root.as_ref(), secret.as_path()].map(|path| path.to_str().unwrap());
     for mode in [0o4755, 0o2755] {
-        for (program, name) in [
-            (me.contain(), "contain"),
-            (me.pseudo(), "pseudo"),
-            (me.inject(), "inject"),
+        for (program, name, arguments) in [
+            (
+                me.contain(),
+                "contain",
+                &["-c", path, "/bin/echo", "ran"][..],
+            ),
+            // What only the file's owner may read, and other users' containers.
+            (me.contain(), "contain", &["-f", file, path]),
+            (me.pseudo(), "pseudo", &["/bin/echo", "ran"]),
+            (me.inject(), "inject", &["1", "/bin/echo", "ran"]),
+            (me.inject(), "inject", &["-l"]),
         ] {
             let copy = dir.join(name);
             let bytes = std::fs::read(program.program()).unwrap();
             tests::install(&bytes, &copy, mode);
             assert_eq!(std::fs::metadata(&copy).unwrap().uid(), 0);
-            let out = match name {
-                "contain" => me
-                    .command(&copy)
-                    .arg("-c")
-                    .arg(&root)
-                    .args(["/bin/echo", "ran"])
-                    .run(),
-                "pseudo" => me.command(&copy).args(["/bin/echo", "ran"]).run(),
-                _ => me.command(&copy).args(["1", "/bin/echo", "ran"]).run(),
-            };
+            let out = me.command(&copy).args(arguments).run();
             out.refused_naming(1, &["setuid|setgid|set-id"]);
+            assert!(!out.stderr.contains("xyzzy"), "{out}");
             std::fs::remove_file(copy).unwrap();
         }
     }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 
+use crate::caller;
 use crate::child;
 use crate::error::{Error, Result};
 use crate::name::Name;
@@ -44,8 +45,10 @@ impl Container {
     /// yet, but one whose init runs is, although its record may be a moment late.
     ///
     /// # Errors
-    /// When we run out of descriptors or memory meanwhile.
+    /// When the program runs setuid or setgid, or we run out of descriptors or memory
+    /// meanwhile.
     pub fn all() -> Result<Vec<Container>> {
+        caller::refuse_setuid()?;
         let caller = nix::unistd::getuid();
         let wanted = |user| caller.is_root() || user == caller.as_raw();
         // What calls itself that does no more than not to be waited for.
