@@ -91,7 +91,6 @@ fn running(
         let Some(record) = record.filter(|record| record.init == init) else {
             continue;
         };
-        let uptime = u64::try_from(now - record.started).unwrap_or(0);
         found.push(Container {
             supervisor,
             user,
@@ -99,13 +98,19 @@ fn running(
             name: record.name,
             root: record.root,
             net: record.net,
-            uptime: Duration::from_secs(uptime),
+            uptime: uptime(now, record.started),
             command: record.command,
             terms: record.terms,
         });
     }
     found.sort_unstable_by_key(|container| container.supervisor);
     Ok(found)
+}
+
+/// How long it has been running, by a clock in seconds. Anybody can write a record
+/// of their own, so this takes any number.
+fn uptime(now: i64, started: i64) -> Duration {
+    Duration::from_secs(u64::try_from(now.saturating_sub(started)).unwrap_or(0))
 }
 
 /// Whether a process is where a supervisor must be. Anything inside a container
@@ -132,5 +137,18 @@ fn record_by(deadline: Instant, pid: libc::pid_t) -> Sys<Option<Record>> {
             }
             other => return other,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_start_is_some_time_ago() {
+        assert_eq!(uptime(7, 5), Duration::from_secs(2));
+        assert_eq!(uptime(5, 7), Duration::ZERO);
+        assert_eq!(uptime(5, i64::MAX), Duration::ZERO);
+        assert!(uptime(5, i64::MIN) > Duration::from_secs(5));
     }
 }
