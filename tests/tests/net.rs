@@ -6,7 +6,8 @@ use std::fs;
 
 use tests::{
     Cmd, Network, Pty, Root, SECOND, User, alive, assert_no_traces, children, comm, each_user,
-    eventually, host_is_root, init_of, kill, namespace, root, scratch_dir, skip, some_users,
+    eventually, host_is_root, init_of, install, kill, namespace, root, scratch_dir, skip,
+    some_users,
 };
 
 each_user!(
@@ -19,6 +20,7 @@ each_user!(
     pasta_gets_no_descriptor_of_the_callers,
     pasta_forwards_a_name_server_on_the_localhost,
     a_missing_pasta_is_named,
+    a_pasta_without_an_interpreter_is_a_script,
     a_closed_tun_is_named,
     a_low_port_is_explained,
     what_is_no_network_is_refused,
@@ -346,6 +348,22 @@ fn a_missing_pasta_is_named(me: &User) {
     let out = cmd.setup(hide).run();
     out.refused_naming(1, &["pasta", "not installed", "Debian package passt"]);
     assert_no_traces(&root);
+}
+
+/// As execvp(3) has it: a text that names no interpreter is the shell's.
+fn a_pasta_without_an_interpreter_is_a_script(me: &User) {
+    if !host_is_root() {
+        skip!("replacing pasta needs root");
+    }
+    let (root, dir) = (root(me), scratch_dir(me));
+    let script = dir.join("pasta");
+    install(b"echo \"this one has $1\" >&2; exit 1\n", &script, 0o755);
+    let cmd = me.contain().args(["--net", "pasta"]).arg(&root);
+    let replace = format!("mount --bind {} $(command -v pasta)", script.display());
+    let out = cmd.arg("/bin/true").setup(&replace).run();
+    out.refused_naming(1, &["cannot start pasta: this one has --foreground"]);
+    assert_no_traces(&root);
+    fs::remove_dir_all(dir).unwrap();
 }
 
 fn a_closed_tun_is_named(me: &User) {

@@ -67,17 +67,14 @@ impl Program {
         environment: &[(OsString, OsString)],
         path: &OsStr,
     ) -> Result<Program> {
-        let arguments = command
-            .iter()
-            .map(|argument| c_string(argument))
-            .collect::<Result<Vec<_>>>()?;
         let name = command.first().map(OsString::as_os_str).unwrap_or_default();
         if name.is_empty() {
             return Err(Error::usage("run ''", "the name is empty"));
         }
+        let whole = c_string(name)?;
         let mut candidates = Vec::new();
         if name.as_bytes().contains(&b'/') {
-            candidates.push(c_string(name)?);
+            candidates.push(whole);
         } else {
             for dir in std::env::split_paths(path) {
                 let candidate = c_string(dir.join(name).as_os_str())?;
@@ -87,6 +84,28 @@ impl Program {
                 }
             }
         }
+        Program::prepare(candidates, command, environment)
+    }
+
+    /// Exactly the file at `path`, whatever its arguments call it.
+    pub(crate) fn at(
+        path: &CStr,
+        arguments: &[OsString],
+        environment: &[(OsString, OsString)],
+    ) -> Result<Program> {
+        Program::prepare(vec![path.to_owned()], arguments, environment)
+    }
+
+    /// The first of these files that can be run. Each has its array in `scripts`.
+    fn prepare(
+        candidates: Vec<CString>,
+        arguments: &[OsString],
+        environment: &[(OsString, OsString)],
+    ) -> Result<Program> {
+        let arguments = arguments
+            .iter()
+            .map(|argument| c_string(argument))
+            .collect::<Result<Vec<_>>>()?;
         let assignment = |(name, value): &(OsString, OsString)| {
             let mut text = name.clone();
             text.push("=");
@@ -110,20 +129,6 @@ impl Program {
             candidates,
             arguments,
             environment: Environment::new(environment),
-        })
-    }
-
-    /// Exactly the file at `path`, whatever its arguments call it.
-    pub(crate) fn at(
-        path: &CStr,
-        arguments: &[OsString],
-        environment: &[(OsString, OsString)],
-    ) -> Result<Program> {
-        let program = Program::new(arguments, environment, OsStr::new(""))?;
-        Ok(Program {
-            candidates: vec![path.to_owned()],
-            scripts: vec![Vec::new()],
-            ..program
         })
     }
 
@@ -203,11 +208,9 @@ impl Program {
 
     #[allow(unsafe_code)]
     fn exec_as(&self, path: &CStr, arguments: &[*const libc::c_char]) -> Errno {
-        // A Cell of a pointer is laid out as the pointer.
-        let environment = self.environment.pointers.as_ptr().cast();
         // SAFETY: both arrays end in null. Their strings live in self and, for
         // the time of exec_as_user, in its login.
-        unsafe { process::exec(path, arguments.as_ptr(), environment) }
+        unsafe { process::exec(path, arguments.as_ptr(), self.environment.as_ptr()) }
     }
 
     /// The failure as a message: 127 when something is not there, else 126.
@@ -331,4 +334,30 @@ pub(crate) fn c_string(text: &OsStr) -> Result<CString> {
             "it holds a NUL byte",
         )
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A text that is none of the kernel's programs is run by an array of its own.
+    #[test]
+    fn every_candidate_can_be_a_script() {
+        let command = ["tool", "--flag"].map(OsString::from);
+        let looked_up = Program::new(&command, &[], OsStr::new("/a:/b:/a")).unwrap();
+        assert_eq!(
+            looked_up.candidates,
+            [c"/a/tool", c"/b/tool"].map(CStr::to_owned)
+        );
+        let known = Program::at(c"/c/other", &command, &[]).unwrap();
+        assert_eq!(known.candidates, [c"/c/other".to_owned()]);
+        for program in [looked_up, known] {
+            assert_eq!(program.scripts.len(), program.candidates.len());
+            for (path, script) in program.candidates.iter().zip(&program.scripts) {
+                assert_eq!(script[..2], [SHELL_C.as_ptr(), path.as_ptr()]);
+                assert_eq!(script[2..], program.arguments.pointers[1..]);
+                assert!(script.last().is_some_and(|end| end.is_null()));
+            }
+        }
+    }
 }

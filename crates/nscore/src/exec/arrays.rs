@@ -33,8 +33,14 @@ impl Array {
 /// The same, with room behind the strings for the variables of `LOGIN`.
 #[derive(Debug)]
 pub(super) struct Environment {
-    pub(super) strings: Vec<CString>,
-    pub(super) pointers: Vec<Cell<*const libc::c_char>>,
+    strings: Vec<CString>,
+    pointers: Vec<Cell<*const libc::c_char>>,
+}
+
+/// Slots as the array that execve(2) reads.
+pub(super) fn array(slots: &[Cell<*const libc::c_char>]) -> *const *const libc::c_char {
+    // A Cell of a pointer is laid out as the pointer.
+    slots.as_ptr().cast()
 }
 
 impl Environment {
@@ -45,6 +51,10 @@ impl Environment {
             pointers: pointers.map(Cell::new).collect(),
             strings,
         }
+    }
+
+    pub(super) fn as_ptr(&self) -> *const *const libc::c_char {
+        array(&self.pointers)
     }
 
     /// Says in the room who `login` is, where the strings do not say it yet. The

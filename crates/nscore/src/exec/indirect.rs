@@ -8,6 +8,7 @@ use nix::errno::Errno;
 use nix::sys::stat::{self, SFlag};
 use nix::unistd::{self, AccessFlags};
 
+use super::arrays::array;
 use super::{Failure, Program, SHELL_C, header};
 use crate::sys::{Sys, path, shim};
 use crate::user::Login;
@@ -35,12 +36,9 @@ impl Program {
         let shell = if chosen.is_text() { SHELL_C } else { c"" };
         self.shim[0].set(shell.as_ptr());
         self.shim[1].set(self.candidates[i].as_ptr());
-        // A Cell of a pointer is laid out as the pointer.
-        let arguments = self.shim.as_ptr().cast();
-        let environment = self.environment.pointers.as_ptr().cast();
         // SAFETY: both arrays end in null, and their strings live in self and in
         // the login.
-        let errno = unsafe { shim::exec(shim, arguments, environment) };
+        let errno = unsafe { shim::exec(shim, array(&self.shim), self.environment.as_ptr()) };
         Failure::new(errno, i)
     }
 
@@ -49,11 +47,9 @@ impl Program {
     pub(crate) fn exec_image(&self, image: BorrowedFd, login: Option<&Login>) -> Failure<'static> {
         self.environment.say_who(login);
         let arguments = self.arguments.pointers.as_ptr();
-        // A Cell of a pointer is laid out as the pointer.
-        let environment = self.environment.pointers.as_ptr().cast();
         // SAFETY: both arrays end in null, and their strings live in self and in
         // the login.
-        let errno = unsafe { shim::exec(image, arguments, environment) };
+        let errno = unsafe { shim::exec(image, arguments, self.environment.as_ptr()) };
         Failure::new(errno, 0)
     }
 }
