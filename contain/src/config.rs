@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command, CommandFactory as _, Parser as _};
-use nscore::{Error, Mount};
+use nscore::{Error, Mount, quoted};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -60,7 +60,7 @@ struct Config {
 /// A file that cannot be read, or says what makes no sense: its line, and why.
 pub(crate) fn merge(file: &Path, raw: &[OsString]) -> Result<(Args, Vec<Mount>), Error> {
     let text = fs::read_to_string(file)
-        .map_err(|error| Error::io(format!("read {}", file.display()), &error))?;
+        .map_err(|error| Error::io(format!("read {}", quoted(file)), &error))?;
     let reader = Reader {
         file,
         text: &text,
@@ -228,7 +228,10 @@ impl Reader<'_> {
         ];
         let names = self.strings(value)?;
         match names.iter().find(|name| !KNOWN.contains(&name.as_str())) {
-            Some(name) => Err(self.error(value.span(), format!("there is no namespace {name}"))),
+            Some(name) => Err(self.error(
+                value.span(),
+                format!("there is no namespace {}", quoted(name)),
+            )),
             None => Ok(names.iter().any(|name| name == "net" || name == "network")),
         }
     }
@@ -301,7 +304,7 @@ impl Reader<'_> {
         key: &str,
         known: impl Iterator<Item = &'k str>,
     ) -> Error {
-        let error = self.error(at, format!("there is no key {}", key.escape_debug()));
+        let error = self.error(at, format!("there is no key {}", quoted(key)));
         let near = known.map(|known| (strsim::jaro_winkler(key, known), known));
         match near.max_by(|a, b| a.0.total_cmp(&b.0)) {
             // As clap has it for options.
@@ -324,6 +327,6 @@ impl Reader<'_> {
     }
 
     fn what(&self) -> String {
-        format!("read {}", self.file.display().to_string().escape_debug())
+        format!("read {}", quoted(self.file))
     }
 }

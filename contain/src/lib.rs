@@ -12,7 +12,7 @@ use clap::builder::{OsStringValueParser, TypedValueParser as _};
 use cli::Arguments;
 use nscore::{
     Assignment, CapList, Changes, Cpus, Error, Host, Hostname, Limits, MapSpec, Mount, Name, Net,
-    Outcome, Plan, Scope, Seccomp, Setting, Size, Spec, StopSignal, UserSpec,
+    Outcome, Plan, Scope, Seccomp, Setting, Size, Spec, StopSignal, UserSpec, quoted,
 };
 
 /// Boot a root file system as a container
@@ -294,8 +294,7 @@ pub fn run(args: Args) -> anyhow::Result<u8> {
     if let Some(scope) = Scope::due(&spec)? {
         // It is read once more there: a pipe has nothing left by then.
         if let Some(file) = config.filter(|file| !file.is_file()) {
-            let name = file.display().to_string();
-            let what = format!("read {} again in a scope of systemd", name.escape_debug());
+            let what = format!("read {} again in a scope of systemd", quoted(&file));
             return Err(Error::new(what, "it is not a regular file")
                 .with_hint(scope.hint())
                 .into());

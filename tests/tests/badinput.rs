@@ -1,5 +1,6 @@
 //! Bad input: one line, the right status, nothing started, nothing left.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
@@ -13,6 +14,7 @@ each_user!(
     a_root_that_is_none,
     an_init_that_is_none,
     names_with_a_dash_blanks_and_newlines,
+    what_a_terminal_would_obey_is_escaped,
     namespaces_forbidden_by_a_limit,
     a_failure_leaves_the_terminal_and_tmp_alone,
 );
@@ -155,6 +157,63 @@ fn names_with_a_dash_blanks_and_newlines(me: &User) {
         .arg("new\nline")
         .run()
         .refused(127);
+}
+
+/// Whatever was typed is told on the line it belongs to, and moves no cursor.
+fn what_a_terminal_would_obey_is_escaped(me: &User) {
+    let parent = scratch_dir(me);
+    let (plain, odd) = (parent.join("new line"), parent.join("new\nline\u{1b}[2J"));
+    fs::create_dir(&plain).unwrap();
+    fs::create_dir(&odd).unwrap();
+    let escaped = "new\\nline\\u{1b}[2J";
+    for options in [
+        &["--explain"][..],
+        &["--explain", "-x"],
+        &["--explain", "-r"],
+    ] {
+        let explain = |root: &Path| {
+            let bind = [OsStr::new("-b"), root.as_ref()];
+            let cmd = me.contain().args(options).args(bind).arg(root);
+            cmd.arg("/bin/true").run().ok()
+        };
+        let (plain, odd) = (explain(&plain), explain(&odd));
+        assert_eq!(plain.replace("new line", escaped), odd);
+    }
+    let odd = "new\nline\u{1b}[2J";
+    let map = format!("0:0:{odd}");
+    for (status, words) in [
+        (1, &["-f", odd][..]),
+        (1, &[odd]),
+        (64, &["-u", &map]),
+        (64, &["-u", odd]),
+        (64, &["--cap-drop", odd]),
+        (64, &["--cgroup", odd]),
+        (64, &["--cgroup", &format!("{odd}=1")]),
+        (64, &["--seccomp", odd]),
+        (64, &["--net", &format!("bridge:{odd}")]),
+        (64, &["--net", &format!("pasta,{odd}")]),
+        (64, &["-N", odd]),
+        (64, &[&format!("--{odd}")]),
+    ] {
+        let words = words.iter().copied();
+        let out = me.contain().args(words).arg("/").run();
+        out.refused_naming(status, &[escaped]);
+        assert!(!out.stderr.contains('\u{1b}'), "{out}");
+    }
+    let keys = [
+        format!("\"{escaped}\" = 1"),
+        format!("namespaces = [\"{escaped}\"]"),
+        format!("[[mount]]\noption = \"{escaped}\""),
+        format!("uid-map = \"{escaped}\""),
+    ];
+    for text in keys {
+        let file = parent.join("file.toml");
+        // As TOML has it.
+        fs::write(&file, text.replace("\\u{1b}", "\\u001b")).unwrap();
+        let out = me.contain().arg("-f").arg(&file).arg("/").run();
+        out.refused_naming(64, &[escaped]);
+    }
+    fs::remove_dir_all(parent).unwrap();
 }
 
 fn namespaces_forbidden_by_a_limit(me: &User) {

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use nscore::{Error, Mount, What};
+use nscore::{Error, Mount, What, quoted};
 
 use super::{Reader, Table};
 
@@ -45,10 +45,7 @@ fn mount(reader: &Reader, table: &Table, root: &Path) -> Result<Mount, Error> {
             size: None,
         },
         other => {
-            let why = format!(
-                "{} is not mount, bind or recursive_bind",
-                other.escape_debug()
-            );
+            let why = format!("{} is not mount, bind or recursive_bind", quoted(other));
             return Err(reader.error(place(), why));
         }
     };

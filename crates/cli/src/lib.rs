@@ -5,8 +5,8 @@ mod plain;
 
 use std::io::Write as _;
 
-use clap::error::ErrorKind;
-use nscore::Error;
+use clap::error::{ContextKind, ErrorKind};
+use nscore::{Error, quoted};
 
 pub use plain::{Arguments, plain};
 
@@ -81,7 +81,7 @@ fn fail(program: &str, error: &anyhow::Error) -> u8 {
 
 /// One line and the usage as its hint, where clap would print a paragraph.
 fn usage(program: &str, error: &clap::Error) -> u8 {
-    let text = error.render().to_string();
+    let text = one_dialect(error);
     complain(program, first_line(error));
     let mut tips = text
         .lines()
@@ -108,9 +108,19 @@ fn say(text: &str) {
 /// What is wrong, in one line where clap would print a paragraph.
 #[must_use]
 pub fn first_line(error: &clap::Error) -> String {
-    let text = error.render().to_string();
+    let text = one_dialect(error);
     let line = text.lines().next().unwrap_or_default();
     line.trim_start_matches("error: ").to_string()
+}
+
+/// What clap says, but with what was typed as all our messages have it.
+fn one_dialect(error: &clap::Error) -> String {
+    let text = error.render().to_string();
+    let typed = [ContextKind::InvalidArg, ContextKind::InvalidValue];
+    let typed = typed.map(|kind| error.get(kind).map(ToString::to_string));
+    let raw = |word: &String| word.contains(char::is_control);
+    let raw = typed.into_iter().flatten().filter(raw);
+    raw.fold(text, |text, word| text.replace(&word, &quoted(&word)))
 }
 
 /// Writes to standard output, whose reader may have read enough.

@@ -7,6 +7,7 @@ use std::fmt;
 use nix::errno::Errno;
 use nix::sched::CloneFlags;
 
+use crate::error::quoted_c;
 use crate::exec::Program;
 use crate::harden;
 use crate::hint::Op;
@@ -73,7 +74,7 @@ pub(crate) struct At(pub(crate) Place, pub(crate) &'static CStr);
 
 impl fmt::Display for At {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.0.path(), self.1.to_string_lossy())
+        write!(f, "{}/{}", self.0.path(), quoted_c(self.1))
     }
 }
 
@@ -244,25 +245,24 @@ impl Action {
 /// Reads as "VERB OBJECT"; the alternate form adds details.
 impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = |text: &CStr| text.to_string_lossy().into_owned();
         match self {
             Action::AwaitGo => write!(f, "wait for the maps and helpers"),
             Action::EnterTime => write!(f, "create time namespace"),
             Action::EnterCgroup => write!(f, "create cgroup namespace"),
             Action::BecomeRoot { .. } => write!(f, "become root of the container"),
             Action::NewKeyring => write!(f, "create session keyring"),
-            Action::SetHostname(name) => write!(f, "set host name {}", name.to_string_lossy()),
+            Action::SetHostname(name) => write!(f, "set host name {}", quoted_c(name)),
             Action::PrivateMounts => write!(f, "separate mounts from the host's"),
-            Action::AttachRoot(path) => write!(f, "bind root file system {}", name(path)),
+            Action::AttachRoot(path) => write!(f, "bind root file system {}", quoted_c(path)),
             Action::MakeDir(At(Place::Root, name)) => {
                 write!(
                     f,
                     "make directory {} in the root file system",
-                    name.to_string_lossy()
+                    quoted_c(name)
                 )
             }
             Action::AttachTree { known, .. } => {
-                write!(f, "attach root file system {}", name(known))
+                write!(f, "attach root file system {}", quoted_c(known))
             }
             Action::Overlay(step) => step.fmt(f),
             Action::Mounts(step) => step.fmt(f),
@@ -278,9 +278,9 @@ impl fmt::Display for Action {
             Action::Mount {
                 fs, at, optional, ..
             } => {
-                write!(f, "mount {} on {at}", name(fs.kind))?;
+                write!(f, "mount {} on {at}", quoted_c(fs.kind))?;
                 if f.alternate() {
-                    let data = name(fs.data);
+                    let data = quoted_c(fs.data);
                     let parts = [flag_names(fs.flags).as_str(), &data].join(",");
                     write!(f, " ({})", parts.trim_matches(','))?;
                     if *optional {
@@ -290,31 +290,27 @@ impl fmt::Display for Action {
                 Ok(())
             }
             Action::ShowCgroup { fs, at } => {
-                write!(f, "mount {} on {at}", name(fs.kind))?;
+                write!(f, "mount {} on {at}", quoted_c(fs.kind))?;
                 if f.alternate() {
                     f.write_str(", if others are out of reach there")?;
                 }
                 Ok(())
             }
             Action::Bind { source, at, kind } => {
-                write!(f, "bind {} on {at}", name(source))?;
+                write!(f, "bind {} on {at}", quoted_c(source))?;
                 if f.alternate() && *kind == BindKind::Tree {
                     f.write_str(", with what is mounted below it, if it is there")?;
                 }
                 Ok(())
             }
-            Action::WriteFile {
-                dir,
-                name: file,
-                text,
-            } => {
-                write!(f, "write {dir}/{}", name(file))?;
+            Action::WriteFile { dir, name, text } => {
+                write!(f, "write {dir}/{}", quoted_c(name))?;
                 if f.alternate() {
-                    write!(f, ": {}", name(text))?;
+                    write!(f, ": {}", quoted_c(text))?;
                 }
                 Ok(())
             }
-            Action::Link { at, target } => write!(f, "link {at} to {}", name(target)),
+            Action::Link { at, target } => write!(f, "link {at} to {}", quoted_c(target)),
             Action::ReadOnly(place) => {
                 write!(f, "make {} read-only", place.path())?;
                 f.write_str(if f.alternate() {
@@ -324,7 +320,7 @@ impl fmt::Display for Action {
                 })
             }
             Action::ReadOnlyBelow(place, below) => {
-                write!(f, "make {}/{} read-only", place.path(), name(below))
+                write!(f, "make {}/{} read-only", place.path(), quoted_c(below))
             }
             Action::Mask(mask) => mask.fmt(f),
             Action::MakeConsole(_) => write!(f, "create pseudo-terminal on /dev/console"),

@@ -5,6 +5,8 @@ use std::fmt;
 use std::ops::BitAnd;
 use std::str::FromStr;
 
+use crate::error::quoted;
+
 /// By number, without `cap_`: linux/capability.h.
 const NAMES: [&str; 41] = [
     "chown",
@@ -156,7 +158,7 @@ impl FromStr for CapList {
                 None if name == "all" => list.all = true,
                 None if name.is_empty() => return Err("a name is empty".to_string()),
                 None => {
-                    let word = word.escape_default();
+                    let word = quoted(word);
                     return Err(format!("{word} is no capability, see capabilities(7)"));
                 }
             }

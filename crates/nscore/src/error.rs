@@ -1,7 +1,9 @@
 //! The one error type: what could not be done, why, what to do about it, and
 //! the exit status that says so to a script.
 
+use std::ffi::{CStr, OsStr};
 use std::fmt;
+use std::os::unix::ffi::OsStrExt as _;
 
 use nix::errno::Errno;
 
@@ -150,21 +152,34 @@ pub(crate) fn word(errno: Errno) -> String {
 }
 
 /// A path or word of the user's as it stands in a message: control characters
-/// and bytes outside UTF-8 are escaped, so that a message stays one line.
-pub(crate) fn quoted(text: impl AsRef<std::ffi::OsStr>) -> String {
-    let text = text.as_ref().to_string_lossy();
-    if text.is_empty() {
-        return "''".to_string();
+/// and bytes outside UTF-8 are escaped, so that a message stays one line and a
+/// terminal shows it as it is. Nothing at all is `''`.
+pub fn quoted(text: impl AsRef<OsStr>) -> String {
+    match text.as_ref().as_bytes() {
+        [] => "''".to_string(),
+        bytes => escaped(bytes),
     }
-    text.chars()
-        .fold(String::with_capacity(text.len()), |mut out, c| {
+}
+
+/// The same of a path of the plan's, which is nothing where it is that of the
+/// directory itself.
+pub(crate) fn quoted_c(path: &CStr) -> String {
+    escaped(path.to_bytes())
+}
+
+fn escaped(bytes: &[u8]) -> String {
+    let mut out = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        for c in chunk.valid().chars() {
             if c.is_control() {
-                out.extend(c.escape_default())
+                out.extend(c.escape_default());
             } else {
-                out.push(c)
+                out.push(c);
             }
-            out
-        })
+        }
+        out.extend(chunk.invalid().escape_ascii().map(char::from));
+    }
+    out
 }
 
 #[cfg(test)]
@@ -180,5 +195,12 @@ mod tests {
         );
         assert_eq!(error.status(), 1);
         assert_eq!(Error::usage("read map", "it is empty").status(), 64);
+    }
+
+    #[test]
+    fn what_a_terminal_would_obey_is_escaped() {
+        assert_eq!(quoted("\u{1b}[2J\tü\u{9b}"), "\\u{1b}[2J\\tü\\u{9b}");
+        assert_eq!(quoted(OsStr::from_bytes(b"a\xffb\xc3")), "a\\xffb\\xc3");
+        assert_eq!((quoted(""), quoted_c(c"")), ("''".into(), String::new()));
     }
 }

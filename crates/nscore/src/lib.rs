@@ -83,7 +83,7 @@ pub use cgroup::Scope;
 pub use containers::Container;
 pub use entry::{begin, end};
 pub use environ::Assignment;
-pub use error::{Error, Result};
+pub use error::{Error, Result, quoted};
 pub use host::Host;
 pub use idmap::{Extent, IdMap, MapSpec};
 pub use init::init_if_asked;

@@ -3,7 +3,7 @@
 
 use std::str::FromStr;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, quoted};
 
 /// What a container may use. Nothing means no limit of its own.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -133,9 +133,8 @@ impl FromStr for Setting {
         let parts = key.split('.');
         if parts.clone().count() < 2 || parts.clone().any(str::is_empty) || !key.bytes().all(plain)
         {
-            return Err(format!(
-                "{key:?} is no setting of a cgroup, like cpu.weight"
-            ));
+            let key = quoted(key);
+            return Err(format!("{key} is no setting of a cgroup, like cpu.weight"));
         }
         // The others move, stop or kill processes, or are ours to write.
         if key.starts_with("cgroup.") && !key.starts_with("cgroup.max.") {

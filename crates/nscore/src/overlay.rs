@@ -12,9 +12,8 @@ mod mounts;
 mod seed;
 mod step;
 
-use std::ffi::{CStr, CString, OsStr};
+use std::ffi::{CStr, CString};
 use std::fs;
-use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
@@ -180,12 +179,4 @@ pub(crate) fn mount_points() -> Result<Vec<PathBuf>> {
 /// Whether one of these is below the directory.
 pub(crate) fn is_above(dir: &Path, mounted: &[PathBuf]) -> bool {
     mounted.iter().any(|at| at.starts_with(dir) && at != dir)
-}
-
-/// A path of the plan's as it stands in a message.
-pub(crate) fn shown(path: &CStr) -> String {
-    if path.is_empty() {
-        return String::new();
-    }
-    quoted(OsStr::from_bytes(path.to_bytes()))
 }

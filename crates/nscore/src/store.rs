@@ -11,8 +11,7 @@ use nix::fcntl::{Flock, FlockArg, OFlag};
 use nix::sys::stat::{self, Mode};
 use nix::unistd::{self, Gid, Uid};
 
-use crate::error::{Error, Result};
-use crate::overlay::shown;
+use crate::error::{Error, Result, quoted_c};
 use crate::sys::path;
 
 /// A directory for changes, decided.
@@ -39,7 +38,7 @@ impl Store {
     /// # Errors
     /// When another container has it, or nothing can be made there.
     pub(crate) fn prepare(&self) -> Result<Lock> {
-        let shown = shown(&self.path);
+        let shown = quoted_c(&self.path);
         let dir = path::open_known_dir(&self.path, OFlag::O_RDONLY)
             .map_err(|errno| Error::errno(format!("open upper directory {shown}"), errno))?;
         let lock = Flock::lock(File::from(dir), FlockArg::LockExclusiveNonblock).map_err(
@@ -86,7 +85,7 @@ impl Store {
 
 impl fmt::Display for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let path = shown(&self.path);
+        let path = quoted_c(&self.path);
         write!(f, "lock {path}, and make changes and work in it")
     }
 }

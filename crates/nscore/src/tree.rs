@@ -2,10 +2,9 @@
 //! them itself: shown with the container's ids, so that what belongs to id N on
 //! disk belongs to id N inside.
 
-use std::ffi::{CStr, CString, OsStr};
+use std::ffi::{CStr, CString};
 use std::fmt;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use nix::errno::Errno;
@@ -13,7 +12,7 @@ use nix::fcntl::{AT_FDCWD, OFlag, open};
 use nix::sys::stat::Mode;
 use nix::sys::statvfs::{FsFlags, statvfs};
 
-use crate::error::{Error, Result, quoted};
+use crate::error::{Error, Result, quoted, quoted_c};
 use crate::hint::Op;
 use crate::sys::{Sys, layers, mount, path};
 
@@ -146,11 +145,10 @@ pub(crate) fn clone_all(trees: &[Tree], pid: libc::pid_t) -> Result<Vec<OwnedFd>
 
 impl fmt::Display for Tree {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = |path: &CStr| quoted(OsStr::from_bytes(path.to_bytes()));
-        write!(f, "clone {}", shown(self.base()))?;
+        write!(f, "clone {}", quoted_c(self.base()))?;
         match self {
             Tree::Bind { .. } => return f.write_str(" to bind it"),
-            Tree::Part(_, inside) => write!(f, "{}{}", separator(self.base()), shown(inside))?,
+            Tree::Part(_, inside) => write!(f, "{}{}", separator(self.base()), quoted_c(inside))?,
             Tree::Whole(_) => f.write_str(" and what is mounted there")?,
             Tree::Root(_) | Tree::Changes(_) => {}
         }

@@ -2,15 +2,14 @@
 //! asked for, and the steps that lead there. The names are those of the
 //! container's own files, which the last process before the program reads.
 
-use std::ffi::{CStr, CString, OsStr};
+use std::ffi::CString;
 use std::fmt;
-use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Component, Path};
 use std::str::FromStr;
 
 use nix::errno::Errno;
 
-use crate::error::{Error, Result, quoted};
+use crate::error::{Error, Result, quoted, quoted_c};
 use crate::exec;
 
 mod login;
@@ -156,7 +155,6 @@ impl fmt::Display for UserSpec {
 /// Reads as "VERB OBJECT".
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = |path: &CStr| quoted(OsStr::from_bytes(path.to_bytes()));
         match self {
             Step::FindUser(spec) => {
                 write!(f, "find user {} in the container's /etc/passwd", spec.user)
@@ -168,7 +166,7 @@ impl fmt::Display for Step {
             }
             Step::FindGroups(_) => f.write_str("read the container's /etc/group"),
             Step::Become(spec) => write!(f, "become user {spec}"),
-            Step::EnterDirectory(path) => write!(f, "enter working directory {}", shown(path)),
+            Step::EnterDirectory(path) => write!(f, "enter working directory {}", quoted_c(path)),
         }
     }
 }

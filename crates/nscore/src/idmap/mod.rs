@@ -16,6 +16,8 @@ pub(crate) use setgroups::setgroups_allowed;
 pub(crate) use subid::{Account, delegated};
 pub(crate) use write::{MapPlan, MapWriter, find_helper};
 
+use crate::error::quoted;
+
 /// Lines that the kernel accepts in one map, user_namespaces(7).
 const MAX_EXTENTS: usize = 340;
 
@@ -225,7 +227,7 @@ impl FromStr for IdMap {
         let extent = |range: &str| {
             let fields: Vec<&str> = range.split(':').collect();
             let [inside, outside, count] = fields[..] else {
-                return Err(format!("'{range}' is not START:LOWER:COUNT"));
+                return Err(format!("{} is not START:LOWER:COUNT", quoted(range)));
             };
             Ok(Extent {
                 inside: id(inside)?,
@@ -242,7 +244,7 @@ impl FromStr for IdMap {
 /// A decimal number of 32 bits, digits only: neither sign, space nor prefix.
 fn id(text: &str) -> Result<u32, String> {
     if text.is_empty() || !text.bytes().all(|b| b.is_ascii_digit()) {
-        return Err(format!("'{text}' is not a number"));
+        return Err(format!("{} is not a number", quoted(text)));
     }
     text.parse()
         .map_err(|_| format!("{text} is more than 32 bits"))

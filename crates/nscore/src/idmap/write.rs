@@ -12,7 +12,7 @@ use nix::sys::stat::Mode;
 use nix::unistd;
 
 use super::{IdMap, Kind};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, quoted};
 use crate::hint::Op;
 
 /// Who writes a map.
@@ -71,7 +71,7 @@ impl MapPlan {
                     .stdin(Stdio::null())
                     .stdout(Stdio::null())
                     .stderr(Stdio::piped());
-                let run = || format!("run {}", path.display());
+                let run = || format!("run {}", quoted(path));
                 let child = command
                     .spawn()
                     .map_err(|error| Error::spawn(run(), &error))?;
@@ -116,7 +116,7 @@ impl Writing {
             return Ok(());
         }
         let line = said.lines().next().unwrap_or("the helper failed");
-        Err(Error::new(what, line.trim_end_matches('.')))
+        Err(Error::new(what, quoted(line.trim_end_matches('.'))))
     }
 }
 
@@ -126,7 +126,7 @@ impl fmt::Display for MapPlan {
         match &self.writer {
             MapWriter::Direct => Ok(()),
             MapWriter::DirectWithoutGroups => f.write_str(" and deny setgroups"),
-            MapWriter::Helper(path) => write!(f, " by {}", path.display()),
+            MapWriter::Helper(path) => write!(f, " by {}", quoted(path)),
         }
     }
 }

@@ -6,8 +6,8 @@ use std::fmt;
 use nix::mount::MsFlags;
 
 use crate::action::Place;
+use crate::error::quoted_c;
 use crate::hint::Op;
-use crate::overlay::shown;
 
 /// A place below the root.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,19 +97,24 @@ impl Step {
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Step::Open { path, .. } => write!(f, "open {}", shown(path)),
-            Step::MakePoint(point) => write!(f, "make mount point /{}", shown(&point.path)),
+            Step::Open { path, .. } => write!(f, "open {}", quoted_c(path)),
+            Step::MakePoint(point) => write!(f, "make mount point /{}", quoted_c(&point.path)),
             Step::MakeLink { path, target } => {
-                write!(f, "link /{} to {}", shown(path), shown(target))
+                write!(f, "link /{} to {}", quoted_c(path), quoted_c(target))
             }
             Step::Attach {
                 path, point, flags, ..
             } => {
-                write!(f, "bind {} on /{}", shown(path), shown(&point.path))?;
+                write!(f, "bind {} on /{}", quoted_c(path), quoted_c(&point.path))?;
                 details(f, *flags, None)
             }
             Step::Mount { fresh, point, .. } => {
-                write!(f, "mount {} on /{}", shown(&fresh.kind), shown(&point.path))?;
+                write!(
+                    f,
+                    "mount {} on /{}",
+                    quoted_c(&fresh.kind),
+                    quoted_c(&point.path)
+                )?;
                 details(f, fresh.flags, fresh.size.as_deref())
             }
             Step::ReadOnlyRoot => write!(f, "make the root file system read-only"),
@@ -128,7 +133,7 @@ fn details(f: &mut fmt::Formatter<'_>, flags: MsFlags, size: Option<&CStr>) -> f
     .filter(|(flag, _)| flags.contains(*flag))
     .map(|(_, word)| (*word).to_string())
     .collect();
-    words.extend(size.map(|size| format!("size={}", shown(size))));
+    words.extend(size.map(|size| format!("size={}", quoted_c(size))));
     if f.alternate() && !words.is_empty() {
         write!(f, " ({})", words.join(","))?;
     }

@@ -46,17 +46,17 @@ impl Bridge {
         options: impl Iterator<Item = &'a str>,
     ) -> std::result::Result<Bridge, String> {
         if !is_interface_name(name) {
-            return Err(format!("'{}' is no name of an interface", quoted(name)));
+            return Err(format!("{} is no name of an interface", quoted(name)));
         }
         let (mut address, mut gateway) = (None, None);
         for option in options {
             let twice = match option.split_once('=') {
                 Some(("ip", value)) => address.replace(parse_network(value)?).is_some(),
                 Some(("gw", value)) => gateway.replace(parse_address(value)?).is_some(),
-                _ => return Err(format!("'{}' is neither ip= nor gw=", quoted(option))),
+                _ => return Err(format!("{} is neither ip= nor gw=", quoted(option))),
             };
             if twice {
-                return Err(format!("'{}' is the second of its kind", quoted(option)));
+                return Err(format!("{} is the second of its kind", quoted(option)));
             }
         }
         match (address, gateway) {
@@ -178,17 +178,19 @@ fn hardware_address() -> [u8; 6] {
     [0xfe, random[0], random[1], random[2], random[3], random[4]]
 }
 
-/// What the kernel takes for a name, dev_valid_name() in net/core/dev.c.
+/// What the kernel takes for a name, dev_valid_name() in net/core/dev.c, and a
+/// terminal for nothing else.
 fn is_interface_name(name: &str) -> bool {
     let good = |byte: u8| !byte.is_ascii_whitespace() && !matches!(byte, b'/' | b':' | 0 | 0x0b);
     (1..libc::IFNAMSIZ).contains(&name.len())
         && name != "."
         && name != ".."
         && name.bytes().all(good)
+        && !name.contains(char::is_control)
 }
 
 fn parse_address(text: &str) -> std::result::Result<IpAddr, String> {
-    let none = || format!("'{}' is no address of a host", quoted(text));
+    let none = || format!("{} is no address of a host", quoted(text));
     let address: IpAddr = text.parse().map_err(|_| none())?;
     if address.is_unspecified() || address.is_multicast() || address.is_loopback() {
         return Err(none());
@@ -197,7 +199,7 @@ fn parse_address(text: &str) -> std::result::Result<IpAddr, String> {
 }
 
 fn parse_network(text: &str) -> std::result::Result<(IpAddr, u8), String> {
-    let none = || format!("'{}' is not of the form ADDR/LEN", quoted(text));
+    let none = || format!("{} is not of the form ADDR/LEN", quoted(text));
     let (address, length) = text.split_once('/').ok_or_else(none)?;
     let address = parse_address(address)?;
     let most = if address.is_ipv4() { 32 } else { 128 };
@@ -278,6 +280,8 @@ mod tests {
         ] {
             assert!(read(text).is_err(), "{text:?}");
         }
+        // And what a terminal would obey.
+        assert!(read("br\u{1b}[2J").is_err());
     }
 
     #[test]

@@ -51,10 +51,8 @@ impl Pasta {
         let mut forwards: Vec<Forward> = Vec::new();
         for option in options {
             let forward = Forward::read(option).ok_or_else(|| {
-                format!(
-                    "'{}' is neither tcp:HOST:INSIDE nor udp:HOST:INSIDE",
-                    quoted(option)
-                )
+                let option = quoted(option);
+                format!("{option} is neither tcp:HOST:INSIDE nor udp:HOST:INSIDE")
             })?;
             let same = |other: &Forward| {
                 (other.protocol, other.outside) == (forward.protocol, forward.outside)

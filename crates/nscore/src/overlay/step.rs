@@ -16,7 +16,7 @@
 use std::ffi::{CStr, CString};
 use std::fmt;
 
-use super::shown;
+use crate::error::quoted_c;
 use crate::hint::Op;
 
 /// A directory or file, and its mode.
@@ -122,7 +122,7 @@ impl Step {
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Step::OpenStore(path) => write!(f, "open upper directory {}", shown(path)),
+            Step::OpenStore(path) => write!(f, "open upper directory {}", quoted_c(path)),
             Step::Scratch => write!(f, "mount memory for the layers of overlays"),
             Step::Store(StoreSource::Memory) => write!(f, "keep changes in memory"),
             Step::Store(_) => write!(f, "keep changes in the upper directory"),
@@ -138,20 +138,20 @@ impl fmt::Display for Step {
                 let count = masks.iter().filter(|mask| hidden(mask)).count();
                 list(f, "hide", count, "directories that cannot be read")
             }
-            Step::Layer(layer) => write!(f, "prepare the layers of /{}", shown(&layer.at)),
+            Step::Layer(layer) => write!(f, "prepare the layers of /{}", quoted_c(&layer.at)),
             Step::Merge(merge) => {
                 let verb = match merge.keep {
                     Some(_) => "make overlay for",
                     None => "mount overlay on",
                 };
-                write!(f, "{verb} /{}", shown(&merge.at))?;
+                write!(f, "{verb} /{}", quoted_c(&merge.at))?;
                 if f.alternate() {
-                    let (lower, work) = (shown(&merge.lower), shown(&merge.work));
+                    let (lower, work) = (quoted_c(&merge.lower), quoted_c(&merge.work));
                     write!(f, " (lowerdir={lower},upperdir=.,workdir={work},userxattr)")?;
                 }
                 Ok(())
             }
-            Step::Attach(at, _) => write!(f, "attach overlay to /{}", shown(at)),
+            Step::Attach(at, _) => write!(f, "attach overlay to /{}", quoted_c(at)),
         }
     }
 }
@@ -168,9 +168,9 @@ fn paths<'a>(f: &mut fmt::Formatter<'_>, paths: impl Iterator<Item = &'a CStr>) 
     }
     for (i, path) in paths.take(FEW + 1).enumerate() {
         match i {
-            0 => write!(f, ": /{}", shown(path))?,
+            0 => write!(f, ": /{}", quoted_c(path))?,
             FEW => write!(f, ", ...")?,
-            _ => write!(f, ", /{}", shown(path))?,
+            _ => write!(f, ", /{}", quoted_c(path))?,
         }
     }
     Ok(())
