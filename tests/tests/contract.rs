@@ -15,6 +15,7 @@ each_user!(
     exit_statuses_pass_through,
     a_death_by_signal_is_128_and_its_number,
     explain_prints_steps_and_starts_nothing,
+    explain_keeps_the_order_of_a_start,
 );
 
 some_users!(
@@ -211,4 +212,87 @@ fn setuid_and_setgid_copies_refuse(me: &User) {
     }
     std::fs::remove_dir_all(dir).unwrap();
     assert_no_traces(&root);
+}
+
+/// The plan says when things are done, also which go before what the caller runs.
+fn explain_keeps_the_order_of_a_start(me: &User) {
+    let root = root(me);
+    let in_order = |options: &[&str], steps: &[&str]| {
+        let cmd = me.contain().args(["--explain", "-i", "I", "-o", "O"]);
+        let plan = cmd.args(options).arg(&root).run().ok();
+        let mut lines = plan.lines();
+        for step in steps {
+            let found = lines.any(|line| line.starts_with(step));
+            assert!(found, "{options:?}: {step} is not where it is due: {plan}");
+        }
+        // Each of them once.
+        for step in steps.iter().filter(|step| !step.contains(": ")) {
+            let all = plan.lines().filter(|line| line.starts_with(step));
+            assert_eq!(all.count(), 1, "{options:?}: {step}: {plan}");
+        }
+    };
+    in_order(
+        &[],
+        &[
+            "enter root file system",
+            "clone init",
+            "map group ids",
+            "map user ids",
+            "init: separate mounts",
+            "run outside helper",
+            "init: wait for the maps and helpers",
+            "fork a guard",
+            "publish the record",
+            "init: become root",
+            "init: run inside helper",
+            "init: pivot",
+            "init: wait until init may run",
+            "init: run /bin/sh",
+            "seal the record",
+            "copy the console",
+        ],
+    );
+    // Mounts that hold are made before there is an init that a helper could name.
+    in_order(
+        &["-c", "-r", "-b", "/etc/passwd:/p:ro"],
+        &[
+            "enter root file system",
+            "clone mounter",
+            "map group ids",
+            "map user ids",
+            "mounter: wait for the maps and helpers",
+            "mounter: make the root file system read-only",
+            "mounter: bind /etc/passwd on /p",
+            "mounter: clone init",
+            "init: bind root file system",
+            "run outside helper",
+            "init: wait for the maps and helpers",
+            "fork a guard",
+            "publish the record",
+            "init: run inside helper",
+            "init: run /bin/sh",
+            "seal the record",
+            "pass signals",
+        ],
+    );
+    in_order(
+        &["--net", "bridge:br0"],
+        &[
+            "run outside helper",
+            "attach an interface",
+            "init: wait for",
+            "fork a guard",
+        ],
+    );
+    // Nothing is there yet that would end it.
+    in_order(
+        &["--net", "pasta"],
+        &[
+            "run outside helper",
+            "init: wait for",
+            "fork a guard",
+            "run pasta",
+            "publish",
+        ],
+    );
 }

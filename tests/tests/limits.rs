@@ -140,6 +140,14 @@ fn the_cgroup_is_the_containers(me: &User) {
             .run()
             .says("/\n/ours\n0");
     }
+    let explain = me.contain().arg("--explain").args(CORE).arg(&root).run();
+    let plan = explain.ok();
+    let at = |step: &str| plan.lines().position(|line| line.starts_with(step));
+    // What removes it is there before it.
+    let guard = at("fork a guard that kills init and removes its cgroup");
+    assert!(guard.is_some() && guard < at("make a cgroup"), "{plan}");
+    assert!(at("make a cgroup") < at("clone init"), "{plan}");
+    assert_eq!(plan.matches("fork a guard").count(), 1, "{plan}");
     // Without, the caller's is kept and none of it is within reach.
     let ours = fs::read_to_string("/proc/self/cgroup").unwrap();
     let mut plain = me

@@ -1,9 +1,10 @@
 //! From what was asked and what the machine is to what will be done: every
 //! decision and every allocation of a start happens here.
 
+mod explain;
+
 use std::cell::RefCell;
 use std::ffi::{CString, OsStr, OsString};
-use std::fmt;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -25,7 +26,6 @@ use crate::machine;
 use crate::mask;
 use crate::mounts::{self, Mounts};
 use crate::name::{Hostname, Name};
-use crate::namespaces::Set;
 use crate::net::{Net, Network, Resolver};
 use crate::overlay;
 use crate::record::Terms;
@@ -40,7 +40,7 @@ use crate::systemd;
 use crate::tree::Tree;
 use crate::user;
 
-/// A start, decided. Displays as one step a line.
+/// A start, decided. Displays as one step a line, in their order.
 #[derive(Debug)]
 pub struct Plan {
     /// What the user should know although the start goes on. Printing it is the
@@ -383,42 +383,4 @@ fn warnings(spec: &Spec, host: &Host, root: &overlay::Root) -> Vec<String> {
 /// A single id is worth a warning where more were to be mapped.
 pub(crate) fn single_id(uid: &MapSpec, gid: &MapSpec, caller: &Caller) -> Option<String> {
     caller.single_id_warning(*uid == MapSpec::Auto, *gid == MapSpec::Auto)
-}
-
-impl fmt::Display for Plan {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(store) = &self.store {
-            writeln!(f, "{store}")?;
-        }
-        writeln!(f, "enter root file system {}", quoted(&self.root))?;
-        if let Some(leaf) = &self.leaf {
-            writeln!(f, "{leaf}")?;
-        }
-        let (mut who, namespaces) = match self.mounter {
-            Some(namespaces) => ("mounter", namespaces),
-            None => ("init", self.namespaces),
-        };
-        writeln!(f, "clone {who} into new namespaces: {}", Set(namespaces))?;
-        writeln!(f, "fork a guard that kills init when contain ends")?;
-        writeln!(f, "{}", self.maps.group)?;
-        writeln!(f, "{}", self.maps.user)?;
-        if let Some(text) = &self.outside {
-            writeln!(f, "run outside helper /bin/sh -c '{}'", quoted(text))?;
-        }
-        self.network.fmt(f)?;
-        for tree in &self.trees {
-            writeln!(f, "{tree:#}")?;
-        }
-        for action in &self.actions {
-            writeln!(f, "{who}: {action:#}")?;
-            if let Action::CloneInit(_) = action {
-                who = "init";
-            }
-        }
-        writeln!(f, "publish the record that inject reads")?;
-        match self.console {
-            Some(_) => writeln!(f, "copy the console and pass signals until init ends"),
-            None => writeln!(f, "pass signals until init ends"),
-        }
-    }
 }

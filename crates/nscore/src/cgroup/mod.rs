@@ -27,7 +27,7 @@ pub(crate) use leaf::Leaf;
 pub use scope::Scope;
 pub(crate) use traces::Traces;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, quoted};
 use crate::idmap::Maps;
 use crate::limits::Write;
 use crate::spec::Spec;
@@ -90,6 +90,14 @@ impl LeafPlan {
         }))
     }
 
+    /// The scope that has to be entered for it.
+    pub(crate) fn scope(&self) -> Option<&Scope> {
+        match &self.way {
+            Way::Scope(scope) => Some(scope),
+            Way::Here(_) => None,
+        }
+    }
+
     /// What is left to remove at the end of a start, by names that nobody else
     /// uses: known before anything is made.
     ///
@@ -125,10 +133,10 @@ impl fmt::Display for LeafPlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.way {
             Way::Here(home) => write!(f, "{home}")?,
-            Way::Scope(scope) => write!(f, "{scope}\nmake a cgroup in that scope")?,
+            Way::Scope(_) => f.write_str("make a cgroup in that scope")?,
         }
         for write in &self.writes {
-            write!(f, "\nset {} to {}", write.key, write.value)?;
+            write!(f, "\nset {} to {}", write.key, quoted(&write.value))?;
         }
         Ok(())
     }

@@ -106,6 +106,11 @@ impl Network {
         })
     }
 
+    /// Whether what connects it begins only once a guard is there to end it.
+    pub(crate) fn wants_guard(&self) -> bool {
+        self.pasta.is_some()
+    }
+
     /// Connects the new network namespace of `init`, which still waits for the
     /// go and so has the caller's ids.
     ///
