@@ -58,14 +58,13 @@ impl Guard {
         Guard::fork(ours, || watch(theirs.as_fd(), lock.map(Lock::fd), traces))
     }
 
-    /// Forks a guard that leads this life, which allocates nothing.
+    /// Forks a guard that leads this life.
     #[allow(unsafe_code)]
     fn fork(ours: OwnedFd, life: impl FnOnce()) -> Result<Guard> {
         process::can_signal().map_err(failed)?;
         // Renamed before it exists, so that nobody ever takes it for us.
         let _renamed = process::Renamed::to(NAME);
-        // SAFETY: starting a container is for processes of one thread alone, so
-        // there is no lock that another thread could hold.
+        // SAFETY: this process has one thread, see clone::fork.
         match unsafe { clone::fork(CloneFlags::empty(), 0) }.map_err(failed)? {
             Fork::Child => {
                 life();

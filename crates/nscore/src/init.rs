@@ -63,7 +63,7 @@ fn serve(socket: OwnedFd, console: bool, command: &[OsString]) -> libc::c_int {
     if pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&all), None).is_err() {
         return 126;
     }
-    // SAFETY: this process has one thread.
+    // SAFETY: this process has one thread, see clone::fork.
     match unsafe { clone::fork(CloneFlags::empty(), libc::SIGCHLD) } {
         Ok(Fork::Child) => become_command(&program, &socket, console),
         Ok(Fork::Parent { pid, pidfd }) => {

@@ -204,7 +204,7 @@ fn clone_first<'a>(
     let room =
         Room::for_actions(&plan.actions).map_err(|errno| failed("read the clocks", errno))?;
     let namespaces = plan.mounter.unwrap_or(plan.namespaces);
-    // SAFETY: the child allocates nothing: it runs child::run alone.
+    // SAFETY: this process has one thread, see clone::fork.
     let fork = unsafe { clone::fork_into(leaf.map(Leaf::fd), namespaces, libc::SIGCHLD) };
     match fork {
         Ok(Fork::Child) => {

@@ -23,8 +23,7 @@ pub(crate) struct Kind {
 /// works with unshare(2) and setns(2) only, time_namespaces(7).
 pub(crate) const NEWTIME: CloneFlags = CloneFlags::from_bits_retain(0x80);
 
-/// All of them. The user namespace comes first: it gives the right to the
-/// others.
+/// All of them, in the order in which they are listed.
 pub(crate) const ALL: [Kind; 8] = [
     Kind {
         flag: CloneFlags::CLONE_NEWUSER,

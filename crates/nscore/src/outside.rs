@@ -36,7 +36,7 @@ pub(crate) fn run(
     let namespaces = namespaces - CloneFlags::CLONE_NEWPID;
     let failed = |errno| Error::errno("start the outside helper", errno);
     let (errors, theirs) = unistd::pipe2(OFlag::O_CLOEXEC).map_err(failed)?;
-    // SAFETY: the child allocates nothing: it runs joiner alone.
+    // SAFETY: this process has one thread, see clone::fork.
     let joiner = match unsafe { clone::fork(CloneFlags::empty(), libc::SIGCHLD) }.map_err(failed)? {
         Fork::Child => {
             let Err(errno) = joiner(&command, init.pidfd(), namespaces);
@@ -71,7 +71,7 @@ fn joiner(
     process::rename(NAME);
     process::die_with_parent()?;
     let (go, ours) = unistd::pipe2(OFlag::O_CLOEXEC)?;
-    // SAFETY: neither this process nor its child allocates.
+    // SAFETY: this process has one thread, see clone::fork.
     let pid = match unsafe { clone::fork(CloneFlags::empty(), libc::SIGCHLD) }? {
         Fork::Child => {
             drop(ours);

@@ -102,16 +102,13 @@ pub(crate) fn of(init: libc::pid_t) -> Option<Method> {
     method(program.file_name()?, called)
 }
 
-/// Starts the command in the container of `init`, with no input and no output.
-/// The process returned ends with status 0 when the command did. `cgroup` says
-/// that the container has one of its own.
+/// Starts the command in the container of `init`, on its terms, with no input and
+/// no output. The process returned ends with status 0 when the command did.
 #[allow(unsafe_code)]
 pub(crate) fn start(command: &[&str], init: &Process, terms: Terms) -> Result<Process> {
     let failed = |errno| Error::errno("stop the container", errno);
     let command: Vec<OsString> = command.iter().map(OsString::from).collect();
-    // SAFETY: starting a container is for processes of one thread alone, so
-    // there is no lock that another thread could hold, and the child may
-    // allocate.
+    // SAFETY: this process has one thread, see clone::fork.
     match unsafe { clone::fork(CloneFlags::empty(), libc::SIGCHLD) }.map_err(failed)? {
         Fork::Child => {
             process::rename(child::NAME);

@@ -104,8 +104,7 @@ impl Traces {
     #[allow(unsafe_code)]
     fn remove_as_root_of(&self, users: Option<BorrowedFd>) -> Sys<()> {
         let users = users.ok_or(Errno::EACCES)?;
-        // SAFETY: the process that calls this has one thread, so there is no
-        // lock that another could hold.
+        // SAFETY: this process has one thread, see clone::fork.
         match unsafe { clone::fork(CloneFlags::empty(), libc::SIGCHLD) }? {
             Fork::Child => {
                 let removed = nix::sched::setns(users, CloneFlags::CLONE_NEWUSER)

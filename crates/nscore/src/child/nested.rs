@@ -38,7 +38,7 @@ impl Child<'_> {
         }
         // The change of ids made /proc/PID root's, and init's with it.
         process::allow_tracing()?;
-        // SAFETY: this process has one thread, and its child allocates nothing.
+        // SAFETY: this process has one thread, see clone::fork.
         let fork = unsafe { clone::fork(nested.namespaces | CloneFlags::CLONE_PARENT, 0) }?;
         let Fork::Parent { pid, pidfd } = fork else {
             process::rename(NAME);

@@ -103,7 +103,7 @@ pub(super) fn start(entry: &mut Entry) -> Result<Started> {
     let (ours, theirs) = socket::pair().map_err(failed)?;
     let cgroup = cgroup::entrance(&entry.found)?;
     let into = cgroup.as_ref().map(OwnedFd::as_fd);
-    // SAFETY: the child allocates nothing: it runs joiner alone.
+    // SAFETY: this process has one thread, see clone::fork.
     let fork = unsafe { clone::fork_into(into, CloneFlags::empty(), 0) };
     let failed = |errno| into.map_or_else(|| failed(errno), |_| cgroup::not_entered(errno));
     match fork.map_err(failed)? {
@@ -175,7 +175,7 @@ fn joiner(
     }
     // CLONE_PARENT: the command is our parent's child, whose end tells it the
     // status.
-    // SAFETY: neither this process nor its child allocates.
+    // SAFETY: this process has one thread, see clone::fork.
     let fork = unsafe { clone::fork(CloneFlags::CLONE_PARENT, 0) };
     match fork.map_err(at(Step::MakeCommand))? {
         Fork::Child => {

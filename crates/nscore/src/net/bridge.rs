@@ -128,9 +128,7 @@ impl Bridge {
         let what = format!("configure {INSIDE}");
         let failed = |errno| Error::errno(what.as_str(), errno);
         let (errors, theirs) = unistd::pipe2(OFlag::O_CLOEXEC).map_err(failed)?;
-        // SAFETY: starting a container is for processes of one thread alone, so
-        // there is no lock that another thread could hold, and the child may
-        // allocate.
+        // SAFETY: this process has one thread, see clone::fork.
         let joiner =
             match unsafe { clone::fork(CloneFlags::empty(), libc::SIGCHLD) }.map_err(failed)? {
                 Fork::Child => {

@@ -21,14 +21,17 @@ pub(crate) enum Fork {
 /// Forks with `flags`; the parent gets `signal` at the child's end, 0 for none.
 ///
 /// # Safety
-/// The caller must be single-threaded, or the child must call nothing but
-/// async-signal-safe functions until it execs or exits (fork(2), "NOTES").
+/// This process must have one thread. Another could hold a lock, the allocator's
+/// for one, that nobody would ever release in the child (fork(2), "NOTES"); where
+/// there is none the child may do all that its parent may. This crate makes no
+/// thread, and what leads here is for processes of one: [`run`](crate::run),
+/// [`Join::run`](crate::Join::run) and [`Pseudo::exec`](crate::Pseudo::exec).
 pub(crate) unsafe fn fork(flags: CloneFlags, signal: libc::c_int) -> Sys<Fork> {
     // SAFETY: the caller's own promise.
     unsafe { fork_into(None, flags, signal) }
 }
 
-/// The same, into this directory of cgroup v2 where one is given: the child is
+/// [`fork`] into this directory of cgroup v2, where one is given: the child is
 /// never anywhere else, or is not made.
 ///
 /// # Safety

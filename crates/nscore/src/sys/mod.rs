@@ -1,5 +1,6 @@
 //! The system calls that nix lacks, or that must neither allocate nor panic
-//! between clone and exec. With `child` the only unsafe code of this crate.
+//! between clone and exec. All other unsafe code of this crate is calls of those
+//! here that fork and exec.
 #![allow(unsafe_code)]
 
 pub(crate) mod cgroup;
@@ -41,7 +42,7 @@ pub(crate) fn is_missing(call: libc::c_long) -> bool {
     result < 0 && Errno::last() == Errno::ENOSYS
 }
 
-/// The same for a system call that returns a new descriptor.
+/// [`cvt`] for a system call that returns a new descriptor.
 ///
 /// # Safety
 /// The result must be of a call that returns a descriptor nobody else owns.

@@ -99,7 +99,7 @@ pub(crate) fn open_known_dir(path: &CStr, flags: OFlag) -> Sys<OwnedFd> {
     open_below(root.as_fd(), below, flags | OFlag::O_DIRECTORY)
 }
 
-/// The same, one component after the other.
+/// [`open_below`] one component after the other, where openat2(2) is missing.
 fn walk(dir: BorrowedFd, path: &CStr, flags: OFlag) -> Sys<OwnedFd> {
     let path = if path.is_empty() { c"." } else { path };
     let mut at = fcntl::openat(dir, c".", OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty())?;

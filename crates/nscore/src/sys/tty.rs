@@ -36,7 +36,7 @@ impl std::fmt::Debug for WindowSize {
 }
 
 impl Termios {
-    /// The kernel's settings of a new terminal.
+    /// The settings of this terminal.
     pub(crate) fn of(fd: impl AsFd) -> Sys<Termios> {
         // SAFETY: termios is plain data that tcgetattr fills in.
         let mut termios: libc::termios = unsafe { std::mem::zeroed() };
@@ -115,7 +115,7 @@ pub(crate) fn is_terminal(fd: BorrowedFd) -> bool {
     Termios::of(fd).is_ok()
 }
 
-/// TIOCGWINSZ
+/// The size of the terminal, as it was last set.
 pub(crate) fn window_size(fd: impl AsFd) -> Sys<WindowSize> {
     // SAFETY: winsize is plain data that the ioctl fills in.
     let mut size: libc::winsize = unsafe { std::mem::zeroed() };
@@ -124,7 +124,7 @@ pub(crate) fn window_size(fd: impl AsFd) -> Sys<WindowSize> {
     Ok(WindowSize(size))
 }
 
-/// TIOCSWINSZ
+/// Sets the size of the terminal, of which its foreground hears by SIGWINCH.
 pub(crate) fn set_window_size(fd: impl AsFd, size: WindowSize) -> Sys<()> {
     // SAFETY: the pointer is to a winsize for the time of the call.
     cvt(unsafe { libc::ioctl(fd.as_fd().as_raw_fd(), libc::TIOCSWINSZ, &raw const size.0) }.into())

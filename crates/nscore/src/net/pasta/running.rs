@@ -76,7 +76,7 @@ impl Running {
             ready: tell_ready,
             words: complain,
         };
-        // SAFETY: the child allocates nothing: it runs start alone.
+        // SAFETY: this process has one thread, see clone::fork.
         match unsafe { clone::fork(CloneFlags::empty(), libc::SIGCHLD) }.map_err(failed)? {
             Fork::Child => {
                 drop(begin);
