@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::caller::Caller;
 use crate::error::Result;
 use crate::overlay::mount_points;
+use crate::procfs;
 use crate::sys::descriptors;
 use crate::sys::tty::{self, Look, Termios};
 
@@ -88,5 +89,28 @@ fn look(terminals: [bool; 3]) -> Look {
             .find_map(|(stream, _)| tty::window_size(stream).ok()),
         echo: terminals[0],
         process_output: terminals[0] && terminals[1],
+    }
+}
+
+/// The version of the kernel that runs.
+pub(crate) fn kernel_version() -> Option<(u32, u32)> {
+    let release = procfs::read("/proc/sys/kernel/osrelease").ok()?;
+    version(&release)
+}
+
+/// The first two numbers of a release like 6.1.0-44-cloud-amd64.
+fn version(release: &str) -> Option<(u32, u32)> {
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(str::parse);
+    Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_release_begins_with_its_version() {
+        assert_eq!(version("6.1.0-44-cloud-amd64"), Some((6, 1)));
+        assert_eq!(version("x"), None);
     }
 }
