@@ -20,6 +20,7 @@ use crate::hint::Op;
 use crate::message::{Fds, Go, Received, Report};
 use crate::net::resolv::Mirror;
 use crate::net::{Attached, Resolver};
+use crate::outcome::{self, Outcome};
 use crate::outside;
 use crate::plan::Plan;
 use crate::process::Process;
@@ -27,7 +28,7 @@ use crate::record::Record;
 use crate::sealed;
 use crate::signals::Signals;
 use crate::store::{Lock, Store};
-use crate::supervise::{self, Outcome, Role};
+use crate::supervise::{self, Role};
 use crate::sweep::{Added, Talk, sweep};
 use crate::sys::clone::{self, Fork};
 use crate::sys::{descriptors, socket};
@@ -62,7 +63,7 @@ fn boot(plan: &Plan, signals: &Signals, lock: Option<&Lock>) -> Result<Outcome> 
     let leaf = leaf.transpose()?;
     let ended = live(plan, signals, lock, leaf.as_ref());
     match leaf {
-        Some(leaf) if leaf.out_of_memory() => supervise::out_of_memory(ended),
+        Some(leaf) if leaf.out_of_memory() => outcome::out_of_memory(ended),
         _ => ended,
     }
 }
@@ -260,7 +261,7 @@ fn await_report(child: &Process, socket: &OwnedFd, signals: &Signals) -> Result<
     let status = child
         .wait()
         .map_err(|errno| Error::errno("wait for init", errno))?;
-    Err(supervise::ended_early(status))
+    Err(outcome::ended_early(status))
 }
 
 /// Waits for the exec of init. Signals wait as well: init is to have them.
@@ -298,7 +299,7 @@ fn explain(plan: &Plan, report: Report) -> Error {
             },
             None => Error::errno("start init", errno),
         },
-        Report::Helper { status } => supervise::helper_failed("inside", status),
+        Report::Helper { status } => outcome::helper_failed("inside", status),
         Report::Exec { action, failure } => {
             let step = plan.actions.get(action).and_then(|action| action.program());
             match step.or(plan.life.under_init.as_ref()) {

@@ -14,9 +14,9 @@ use crate::child::NAME;
 use crate::error::{Error, Result};
 use crate::exec::{HEADER, Program};
 use crate::hint::Op;
+use crate::outcome;
 use crate::process::Process;
 use crate::signals::Signals;
-use crate::supervise;
 use crate::sys::clone::{self, Fork};
 use crate::sys::{Sys, process, signal};
 
@@ -56,8 +56,8 @@ pub(crate) fn run(
     }
     match status {
         WaitStatus::Exited(_, 0) => Ok(()),
-        WaitStatus::Exited(_, status) => Err(supervise::helper_failed("outside", status << 8)),
-        status => Err(supervise::ended_early(status)),
+        WaitStatus::Exited(_, status) => Err(outcome::helper_failed("outside", status << 8)),
+        status => Err(outcome::ended_early(status)),
     }
 }
 

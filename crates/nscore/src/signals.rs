@@ -11,7 +11,7 @@ use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 use crate::error::{Error, Result};
-use crate::supervise::signal_name;
+use crate::outcome::signal_name;
 use crate::sys::signal;
 
 /// Those that a failing program raises against itself.
