@@ -108,7 +108,7 @@ impl Supervisor<'_> {
             .as_ref()
             .map(Console::poll_fds)
             .unwrap_or_default();
-        let [a, b, c] = console.map(|fd| fd.unwrap_or_else(none));
+        let [master, keyboard, screen] = console.map(|fd| fd.unwrap_or_else(none));
         let process = PollFd::new(self.process.pidfd(), PollFlags::POLLIN);
         let signals = PollFd::new(self.signals.as_fd(), PollFlags::POLLIN);
         let stopper = match &self.stopper {
@@ -117,13 +117,15 @@ impl Supervisor<'_> {
         };
         let network = self.network.poll_fds();
         let network = network.map(|fd| fd.map(|fd| PollFd::new(fd, PollFlags::POLLIN)));
-        let [d, e] = network.map(|fd| fd.unwrap_or_else(none));
-        let mut fds = [process, signals, stopper, d, e, a, b, c];
+        let [pasta, resolv] = network.map(|fd| fd.unwrap_or_else(none));
+        let mut fds = [
+            process, signals, stopper, pasta, resolv, master, keyboard, screen,
+        ];
         match poll(&mut fds, self.patience()) {
             Ok(_) | Err(Errno::EINTR) => {}
             Err(errno) => return Err(errno),
         }
-        let [process, _, stopper, d, e, found @ ..] =
+        let [process, _, stopper, pasta, resolv, found @ ..] =
             fds.map(|fd| fd.revents().unwrap_or(PollFlags::empty()));
         if process.contains(PollFlags::POLLIN) {
             return Ok(true);
@@ -132,7 +134,7 @@ impl Supervisor<'_> {
         if stopper.contains(PollFlags::POLLIN) {
             self.stopper_ended();
         }
-        if let Some(news) = self.network.handle([d, e]) {
+        if let Some(news) = self.network.handle([pasta, resolv]) {
             console::tell(&news);
         }
         match self.console.as_mut().map(|console| console.handle(found)) {
