@@ -1,7 +1,9 @@
 //! The event loop: the process, our signals and its console, until it ends.
 
+mod stopping;
+
 use std::os::fd::AsFd as _;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -15,10 +17,9 @@ use crate::net::Attached;
 pub(crate) use crate::outcome::Outcome;
 use crate::plan::Life;
 use crate::process::Process;
-use crate::procfs;
 use crate::signals::{Arrived, Signals};
-use crate::stop::{self, Method};
 use crate::sys::Sys;
+use stopping::Stop;
 
 /// What the supervised process is.
 #[derive(Debug, Clone, Copy)]
@@ -28,22 +29,6 @@ pub(crate) enum Role<'a> {
     /// A command in a container of someone else's: all signals pass to it, but
     /// those that the terminal has told it already.
     Command { shares_terminal: bool },
-}
-
-/// Requests to end that are no further apart are one.
-const SAME_REQUEST: Duration = Duration::from_millis(500);
-
-/// An end that was asked for.
-#[derive(Clone, Copy)]
-struct Stop {
-    /// The signal that asked, for the exit status.
-    signal: libc::c_int,
-    /// When it was asked for.
-    since: Instant,
-    /// When patience ends; None when SIGKILL is out already.
-    deadline: Option<Instant>,
-    /// Whether init has no say in the exit status.
-    forced: bool,
 }
 
 struct Supervisor<'a> {
@@ -190,19 +175,6 @@ impl Supervisor<'_> {
         }
     }
 
-    /// A signal asks us to end.
-    fn end(&mut self, signal: Arrived) {
-        if signal.from_kernel && self.shares_terminal() {
-            // The terminal has told init as well. One that handles it decides
-            // for itself; any other would never know.
-            if !self.catches(signal.number) {
-                self.kill(signal.number);
-            }
-            return;
-        }
-        self.request_stop(signal.number, signal.number);
-    }
-
     fn shares_terminal(&self) -> bool {
         match self.role {
             Role::Init(life) => life.shares_terminal,
@@ -212,94 +184,6 @@ impl Supervisor<'_> {
 
     fn is_init(&self) -> bool {
         matches!(self.role, Role::Init(_))
-    }
-
-    /// Asks init to stop as its kind is stopped, else by `signal`, for a reason
-    /// that the exit status will tell. Asked twice, it is killed.
-    fn request_stop(&mut self, reason: libc::c_int, signal: libc::c_int) {
-        let Role::Init(life) = self.role else {
-            return self.process.signal(signal);
-        };
-        match self.stop {
-            // timeout(1) signals its child and then its group: one request.
-            Some(stop) if stop.since.elapsed() < SAME_REQUEST => return,
-            Some(_) => return self.kill(reason),
-            None => {}
-        }
-        let since = Instant::now();
-        let deadline = Some(since + life.stop_timeout);
-        self.stop = Some(Stop {
-            since,
-            signal: reason,
-            deadline,
-            forced: false,
-        });
-        let method = match life.stop_signal {
-            Some(signal) => Some(Method::Signal(signal.number())),
-            None => stop::of(self.process.pid()),
-        };
-        match method {
-            // Known or said to be waited for: an init that takes its signals
-            // by sigwait(3) shows no handler.
-            Some(Method::Signal(signal)) => self.process.signal(signal),
-            Some(Method::Command(command)) => {
-                match stop::start(command, &self.process, life.terms) {
-                    Ok(stopper) => self.stopper = Some(stopper),
-                    Err(_) => self.signal_or_kill(reason, signal),
-                }
-            }
-            None => self.signal_or_kill(reason, signal),
-        }
-    }
-
-    /// The command that stops init has ended; one that failed has stopped
-    /// nothing.
-    fn stopper_ended(&mut self) {
-        let status = self.stopper.take().map(|stopper| stopper.wait());
-        let done = matches!(status, Some(Ok(WaitStatus::Exited(_, 0))));
-        if let (false, Some(stop)) = (done, self.stop) {
-            self.signal_or_kill(stop.signal, stop.signal);
-        }
-    }
-
-    /// Sends a signal that init handles; one that it does not handle would be
-    /// lost, so it is killed.
-    fn signal_or_kill(&mut self, reason: libc::c_int, signal: libc::c_int) {
-        if self.catches(signal) {
-            self.process.signal(signal)
-        } else {
-            self.kill(reason)
-        }
-    }
-
-    fn kill(&mut self, reason: libc::c_int) {
-        if self.stop.is_some_and(|stop| stop.forced) {
-            return;
-        }
-        self.stop = Some(Stop {
-            since: Instant::now(),
-            signal: reason,
-            deadline: None,
-            forced: true,
-        });
-        self.process.signal(libc::SIGKILL);
-    }
-
-    /// Whether init has a handler, or blocks the signal to read it later: the
-    /// kernel drops any other signal to a PID 1 but SIGKILL and SIGSTOP,
-    /// pid_namespaces(7).
-    fn catches(&self, signal: libc::c_int) -> bool {
-        // Our own init waits for all signals and passes them on.
-        if matches!(self.role, Role::Init(life) if life.under_init.is_some()) {
-            return true;
-        }
-        let status = procfs::read(format!("/proc/{}/status", self.process.pid()));
-        let status = status.unwrap_or_default();
-        ["SigCgt:", "SigBlk:"].iter().any(|set| {
-            let mask = status.lines().find_map(|line| line.strip_prefix(set));
-            let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
-            mask.is_some_and(|mask| mask >> (signal - 1) & 1 == 1)
-        })
     }
 
     /// Stops it and us together, and both go on together.

@@ -1,0 +1,130 @@
+//! How a container is brought to its end: asked once, in the way of its init, and
+//! killed when that is lost on it or takes too long.
+
+use std::time::{Duration, Instant};
+
+use nix::sys::wait::WaitStatus;
+
+use super::{Role, Supervisor};
+use crate::procfs;
+use crate::signals::Arrived;
+use crate::stop::{self, Method};
+
+/// Requests to end that are no further apart are one.
+const SAME_REQUEST: Duration = Duration::from_millis(500);
+
+/// An end that was asked for.
+#[derive(Clone, Copy)]
+pub(super) struct Stop {
+    /// The signal that asked, for the exit status.
+    pub(super) signal: libc::c_int,
+    /// When it was asked for.
+    since: Instant,
+    /// When patience ends; None when SIGKILL is out already.
+    pub(super) deadline: Option<Instant>,
+    /// Whether init has no say in the exit status.
+    pub(super) forced: bool,
+}
+
+impl Supervisor<'_> {
+    /// A signal asks us to end.
+    pub(super) fn end(&mut self, signal: Arrived) {
+        if signal.from_kernel && self.shares_terminal() {
+            // The terminal has told init as well. One that handles it decides
+            // for itself; any other would never know.
+            if !self.catches(signal.number) {
+                self.kill(signal.number);
+            }
+            return;
+        }
+        self.request_stop(signal.number, signal.number);
+    }
+
+    /// Asks init to stop as its kind is stopped, else by `signal`, for a reason
+    /// that the exit status will tell. Asked twice, it is killed.
+    pub(super) fn request_stop(&mut self, reason: libc::c_int, signal: libc::c_int) {
+        let Role::Init(life) = self.role else {
+            return self.process.signal(signal);
+        };
+        match self.stop {
+            // timeout(1) signals its child and then its group: one request.
+            Some(stop) if stop.since.elapsed() < SAME_REQUEST => return,
+            Some(_) => return self.kill(reason),
+            None => {}
+        }
+        let since = Instant::now();
+        let deadline = Some(since + life.stop_timeout);
+        self.stop = Some(Stop {
+            since,
+            signal: reason,
+            deadline,
+            forced: false,
+        });
+        let method = match life.stop_signal {
+            Some(signal) => Some(Method::Signal(signal.number())),
+            None => stop::of(self.process.pid()),
+        };
+        match method {
+            // Known or said to be waited for: an init that takes its signals
+            // by sigwait(3) shows no handler.
+            Some(Method::Signal(signal)) => self.process.signal(signal),
+            Some(Method::Command(command)) => {
+                match stop::start(command, &self.process, life.terms) {
+                    Ok(stopper) => self.stopper = Some(stopper),
+                    Err(_) => self.signal_or_kill(reason, signal),
+                }
+            }
+            None => self.signal_or_kill(reason, signal),
+        }
+    }
+
+    /// The command that stops init has ended; one that failed has stopped
+    /// nothing.
+    pub(super) fn stopper_ended(&mut self) {
+        let status = self.stopper.take().map(|stopper| stopper.wait());
+        let done = matches!(status, Some(Ok(WaitStatus::Exited(_, 0))));
+        if let (false, Some(stop)) = (done, self.stop) {
+            self.signal_or_kill(stop.signal, stop.signal);
+        }
+    }
+
+    /// Sends a signal that init handles; one that it does not handle would be
+    /// lost, so it is killed.
+    fn signal_or_kill(&mut self, reason: libc::c_int, signal: libc::c_int) {
+        if self.catches(signal) {
+            self.process.signal(signal)
+        } else {
+            self.kill(reason)
+        }
+    }
+
+    pub(super) fn kill(&mut self, reason: libc::c_int) {
+        if self.stop.is_some_and(|stop| stop.forced) {
+            return;
+        }
+        self.stop = Some(Stop {
+            since: Instant::now(),
+            signal: reason,
+            deadline: None,
+            forced: true,
+        });
+        self.process.signal(libc::SIGKILL);
+    }
+
+    /// Whether init has a handler, or blocks the signal to read it later: the
+    /// kernel drops any other signal to a PID 1 but SIGKILL and SIGSTOP,
+    /// pid_namespaces(7).
+    fn catches(&self, signal: libc::c_int) -> bool {
+        // Our own init waits for all signals and passes them on.
+        if matches!(self.role, Role::Init(life) if life.under_init.is_some()) {
+            return true;
+        }
+        let status = procfs::read(format!("/proc/{}/status", self.process.pid()));
+        let status = status.unwrap_or_default();
+        ["SigCgt:", "SigBlk:"].iter().any(|set| {
+            let mask = status.lines().find_map(|line| line.strip_prefix(set));
+            let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+            mask.is_some_and(|mask| mask >> (signal - 1) & 1 == 1)
+        })
+    }
+}
