@@ -26,57 +26,70 @@
 //!
 //! Linux 5.10 and newer. See user_namespaces(7) for the ideas underneath.
 
-mod action;
+// What is asked for.
+mod caps;
+mod limits;
+mod name;
+mod seccomp;
+mod spec;
+
+// What is known of the machine and the caller.
 mod ask;
 mod caller;
-mod caps;
-mod cgroup;
-mod child;
-mod console;
-mod containers;
-mod entry;
-mod environ;
-mod error;
-mod exec;
-mod guard;
-mod harden;
-mod hint;
 mod host;
 mod idmap;
-mod init;
-mod join;
-mod launch;
-mod limits;
-pub mod list;
 mod machine;
-mod mask;
-mod message;
-mod mounts;
-mod name;
 mod namespaces;
-mod net;
-mod outcome;
-mod outside;
+mod procfs;
+mod systemd;
+
+// What is decided.
+mod action;
+mod environ;
+mod harden;
+mod mask;
+mod mounts;
 mod overlay;
 mod plan;
-mod process;
-mod procfs;
-mod pseudo;
-mod record;
 mod rootfs;
-mod sealed;
-mod seccomp;
-mod signals;
-mod spec;
-mod stop;
 mod store;
-mod supervise;
-mod sweep;
-mod sys;
-mod systemd;
-mod target;
 mod tree;
 mod user;
+
+// What is started: the child, and what works beside it.
+mod cgroup;
+mod child;
+mod guard;
+mod init;
+mod launch;
+mod message;
+mod net;
+mod outside;
+mod sealed;
+mod sweep;
+
+// What is supervised until its end.
+mod console;
+mod outcome;
+mod process;
+mod signals;
+mod stop;
+mod supervise;
+
+// What is found and entered; and root in place.
+mod containers;
+mod join;
+pub mod list;
+mod pseudo;
+mod record;
+mod target;
+
+// Under all of them.
+mod entry;
+mod error;
+mod exec;
+mod hint;
+mod sys;
 
 pub use caller::Caller;
 pub use caps::CapList;
