@@ -1,62 +1,42 @@
 //! The child between clone and exec: performs the plan's actions in order. It
 //! allocates nothing and never panics, because it is a copy of a process whose
 //! locks it does not own; whatever fails goes back as numbers.
-use std::borrow::Cow;
+
 use std::ffi::{CStr, OsStr};
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, OFlag};
+use nix::fcntl::OFlag;
 use nix::sched::CloneFlags;
 use nix::sys::stat::{self, Mode};
-use nix::unistd::{self, AccessFlags};
+use nix::unistd;
 
-use crate::action::{Action, At, BindKind, Place};
-use crate::exec::{Failure, HEADER, Program};
+use crate::action::{Action, At, Place};
+use crate::exec::HEADER;
 use crate::init;
-use crate::message::{Go, Report};
-use crate::namespaces::NEWTIME;
+use crate::message::Go;
 use crate::sealed;
-use crate::sys::clone::{self, Fork};
-use crate::sys::mount::FileSystem;
 use crate::sys::socket::MAX_FDS;
-use crate::sys::tty::{self, Look};
 use crate::sys::{Sys, descriptors, ids, mount, path, process, shim, signal};
 use crate::user::Login;
 
+mod console;
+mod helper;
+mod made;
 mod mounts;
 mod nested;
 mod overlay;
+mod own;
 mod resolv;
+mod talk;
+
+use console::take_console;
+use own::enter_time;
+use talk::Failed;
 
 /// The name of processes of ours that are not the supervisor.
 pub(crate) const NAME: &CStr = c"nscore";
-
-impl From<Errno> for Failed<'_> {
-    fn from(errno: Errno) -> Self {
-        Failed::Errno(errno)
-    }
-}
-
-/// Why one action failed.
-enum Failed<'a> {
-    /// The supervisor is gone, so nobody is left to be told.
-    Orphaned,
-    Errno(Errno),
-    Helper(libc::c_int),
-    Exec(Failure<'a>),
-}
-
-impl Failed<'_> {
-    /// Of a conversation: without a supervisor there is nobody to tell.
-    fn talk(errno: Errno) -> Failed<'static> {
-        match errno {
-            Errno::EPIPE | Errno::ECONNRESET => Failed::Orphaned,
-            errno => Failed::Errno(errno),
-        }
-    }
-}
 
 /// Paths of which the child has made something, and up to where.
 pub(crate) type Made<'a> = Vec<(&'a CStr, usize)>;
@@ -183,26 +163,6 @@ pub(crate) fn run<'a>(
 }
 
 impl<'a> Child<'a> {
-    /// Takes back what was made and says why this step cannot be had.
-    #[cold]
-    #[inline(never)]
-    fn give_up(mut self, action: usize, failed: Failed) -> ! {
-        // Later than that the supervisor does it.
-        if !self.ready {
-            self.unmake();
-        }
-        let report = match failed {
-            Failed::Orphaned => process::exit(1),
-            Failed::Errno(errno) => Report::Failed { action, errno },
-            Failed::Helper(status) => Report::Helper { status },
-            Failed::Exec(failure) => Report::Exec { action, failure },
-        };
-        // Without a supervisor there is nobody to tell.
-        let _ = report.send(self.socket, &[]);
-        sealed::await_end(self.socket);
-        process::exit(1)
-    }
-
     fn step<'r>(&mut self, action: &'a Action, room: &'r mut [u8]) -> Result<(), Failed<'r>> {
         match action {
             Action::AwaitGo => {
@@ -327,139 +287,8 @@ impl<'a> Child<'a> {
             .ok_or(Errno::EBADF)
     }
 
-    fn show_cgroup(&self, fs: &FileSystem, at: At) -> Sys<()> {
-        let open = || path::open_dir(self.place(at.0)?, at.1);
-        let mounted = open().and_then(|dir| mount::mount_new(fs, dir.as_fd(), open));
-        let Ok(cgroup) = mounted else {
-            return Ok(());
-        };
-        // One name in the cgroup above, one in itself, and one in each below.
-        let lone = stat::fstat(&cgroup)?.st_nlink == 2;
-        let asked = unistd::faccessat(&cgroup, c".", AccessFlags::W_OK, AtFlags::empty());
-        // Any other answer is no refusal.
-        if lone && asked == Err(Errno::EACCES) {
-            return Ok(());
-        }
-        mount::unmount(cgroup.as_fd())
-    }
-
-    fn bind(&self, source: &CStr, at: At, kind: BindKind) -> Sys<()> {
-        let (dir, name) = (self.place(at.0)?, at.1);
-        match kind {
-            BindKind::Node => {
-                path::make_file(dir, name)?;
-                mount::bind(source, dir, name, false)
-            }
-            BindKind::Tree => {
-                path::make_dir(dir, name, directory_mode(at))?;
-                match mount::bind(source, dir, name, true) {
-                    Err(Errno::ENOENT) => path::remove_dir(dir, name),
-                    other => other,
-                }
-            }
-        }
-    }
-
-    /// Sees to it that what was made can be found again.
-    fn keep_bare(&mut self) -> Sys<()> {
-        if self.bare.is_none() && !self.made.is_empty() {
-            self.bare = Some(mount::open_tree(self.place(Place::Root)?, c"", true)?);
-        }
-        Ok(())
-    }
-
-    /// A failed start leaves the root file system as it was.
-    fn unmake(&mut self) {
-        // What fails here comes after a failure that is worth telling.
-        let _ = self.keep_bare();
-        let (Ok(root), Some(bare)) = (self.place(Place::Root), &self.bare) else {
-            return;
-        };
-        let mut buffer = [0; libc::PATH_MAX as usize];
-        let mut each = |remove: &dyn Fn(&CStr) -> Sys<()>| {
-            for (path, end) in self.made.iter().rev() {
-                let _ = path::prefix(path.to_bytes(), *end, &mut buffer).and_then(remove);
-            }
-        };
-        // Nothing is removed on which something is mounted. Then what hides other
-        // mounts, all at once: where it is locked it hides none of ours.
-        each(&|path| path::uncover(root, path));
-        let _ = mount::unmount(root);
-        each(&|path| path::unmake(bare.as_fd(), path));
-    }
-
     fn keep(&mut self, place: Place, fd: OwnedFd) {
         self.places[place as usize] = Some(fd);
-    }
-
-    /// The first pseudo-terminal of the container's own devpts. A pseudo-
-    /// terminal of the host's could neither be shown here nor be owned.
-    fn make_console(&mut self, look: &Look) -> Sys<()> {
-        let flags = OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
-        let pts = self.place(Place::Pts)?;
-        let master = nix::fcntl::openat(pts, c"ptmx", flags, Mode::empty())?;
-        let slave = tty::open_slave(&master)?;
-        look.apply(&slave)?;
-        let dev = self.place(Place::Dev)?;
-        path::make_file(dev, c"console")?;
-        mount::bind(c"pts/0", dev, c"console", false)?;
-        self.console = Some((master, slave));
-        Ok(())
-    }
-
-    /// Forks the helper into our namespaces, with the new root as its working
-    /// directory, and waits.
-    #[allow(unsafe_code)]
-    fn run_inside(&self, program: &Program, room: &mut [u8]) -> Result<(), Failed<'static>> {
-        unistd::fchdir(self.place(Place::Root)?)?;
-        // SAFETY: this process has one thread, and its child allocates nothing.
-        match unsafe { clone::fork(CloneFlags::empty(), libc::SIGCHLD) }? {
-            Fork::Child => {
-                process::rename(NAME);
-                stat::umask(self.umask);
-                let failure = match signal::reset_all() {
-                    Ok(()) => program.exec(room),
-                    Err(errno) => Failure::new(errno, 0),
-                };
-                // 127 is what a shell says of itself when it is missing.
-                process::exit(if failure.errno == Errno::ENOENT {
-                    127
-                } else {
-                    126
-                })
-            }
-            Fork::Parent { pid, .. } => match process::wait(pid)? {
-                0 => Ok(()),
-                status => Err(Failed::Helper(status)),
-            },
-        }
-    }
-
-    /// Tells the supervisor what was made, hands it console and copy, and waits
-    /// until it is ready.
-    fn be_ready(&mut self) -> Result<(), Failed<'static>> {
-        // The first brings along where they are.
-        let mut bare = self.bare.take();
-        for (path, end) in &self.made {
-            let fd = bare.take();
-            let fd = fd.as_ref().map(OwnedFd::as_fd);
-            Report::Made(Cow::Borrowed(&path.to_bytes()[..*end]))
-                .send(self.socket, fd.as_slice())
-                .map_err(Failed::talk)?;
-        }
-        let console = self.console.as_ref().map(|(master, slave)| [master, slave]);
-        let mut fds = [self.socket; 3];
-        let mut count = 0;
-        for fd in console.into_iter().flatten().chain(&self.copy) {
-            fds[count] = fd.as_fd();
-            count += 1;
-        }
-        Report::Running
-            .send(self.socket, &fds[..count])
-            .and_then(|()| Go::receive(self.socket))
-            .map_err(Failed::talk)?;
-        self.ready = true;
-        Ok(())
     }
 
     fn prepare_exec(&self) -> Sys<()> {
@@ -472,41 +301,4 @@ impl<'a> Child<'a> {
 fn directory_mode(at: At) -> Mode {
     let shared = at.0 == Place::Dev && (at.1 == c"shm" || at.1 == c"mqueue");
     Mode::from_bits_retain(if shared { 0o1777 } else { 0o755 })
-}
-
-/// A time namespace with these offsets. Entering it by its own file takes effect
-/// at once, where unshare(2) alone waits for an exec, time_namespaces(7).
-fn enter_time(clocks: &str) -> Sys<()> {
-    nix::sched::unshare(NEWTIME)?;
-    let flags = OFlag::O_WRONLY | OFlag::O_CLOEXEC;
-    let offsets = nix::fcntl::open(c"/proc/self/timens_offsets", flags, Mode::empty())?;
-    unistd::write(&offsets, clocks.as_bytes())?;
-    let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC;
-    let namespace = nix::fcntl::open(c"/proc/self/ns/time_for_children", flags, Mode::empty())?;
-    nix::sched::setns(&namespace, NEWTIME)
-}
-
-/// Opens the console, by path so that ttyname(3) finds the name /dev/console. It
-/// becomes the controlling terminal of a session of our own, or that of whoever
-/// asks for it first. A session leader asks by opening it, and an init that
-/// starts as none, as a kernel starts it, does not expect that: so it leads but
-/// a process group, and leaves the terminal of our caller's session.
-fn take_console(streams: [bool; 3], controlling: bool) -> Sys<()> {
-    if controlling {
-        unistd::setsid()?;
-    } else {
-        unistd::setpgid(unistd::Pid::from_raw(0), unistd::Pid::from_raw(0))?;
-        tty::leave_controlling()?;
-    }
-    let flags = OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
-    let console = nix::fcntl::open(c"/dev/console", flags, Mode::empty())?;
-    if controlling {
-        tty::set_controlling(&console)?;
-    }
-    for (stream, taken) in (0..).zip(streams) {
-        if taken {
-            descriptors::make_stream(console.as_fd(), stream)?;
-        }
-    }
-    Ok(())
 }

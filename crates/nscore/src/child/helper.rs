@@ -1,0 +1,47 @@
+//! The inside helper, a process of its own in the child's namespaces.
+
+use nix::errno::Errno;
+use nix::sched::CloneFlags;
+use nix::sys::stat;
+use nix::unistd;
+
+use super::talk::Failed;
+use super::{Child, NAME};
+use crate::action::Place;
+use crate::exec::{Failure, Program};
+use crate::sys::clone::{self, Fork};
+use crate::sys::{process, signal};
+
+impl Child<'_> {
+    /// Forks the helper into our namespaces, with the new root as its working
+    /// directory, and waits.
+    #[allow(unsafe_code)]
+    pub(super) fn run_inside(
+        &self,
+        program: &Program,
+        room: &mut [u8],
+    ) -> Result<(), Failed<'static>> {
+        unistd::fchdir(self.place(Place::Root)?)?;
+        // SAFETY: this process has one thread, and its child allocates nothing.
+        match unsafe { clone::fork(CloneFlags::empty(), libc::SIGCHLD) }? {
+            Fork::Child => {
+                process::rename(NAME);
+                stat::umask(self.umask);
+                let failure = match signal::reset_all() {
+                    Ok(()) => program.exec(room),
+                    Err(errno) => Failure::new(errno, 0),
+                };
+                // 127 is what a shell says of itself when it is missing.
+                process::exit(if failure.errno == Errno::ENOENT {
+                    127
+                } else {
+                    126
+                })
+            }
+            Fork::Parent { pid, .. } => match process::wait(pid)? {
+                0 => Ok(()),
+                status => Err(Failed::Helper(status)),
+            },
+        }
+    }
+}

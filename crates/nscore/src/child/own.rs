@@ -1,0 +1,62 @@
+//! What is the container's own beside its files: parts of /dev and /sys, and time.
+
+use std::ffi::CStr;
+use std::os::fd::AsFd as _;
+
+use nix::errno::Errno;
+use nix::fcntl::{AtFlags, OFlag};
+use nix::sys::stat::{self, Mode};
+use nix::unistd::{self, AccessFlags};
+
+use super::{Child, directory_mode};
+use crate::action::{At, BindKind};
+use crate::namespaces::NEWTIME;
+use crate::sys::mount::FileSystem;
+use crate::sys::{Sys, mount, path};
+
+impl Child<'_> {
+    pub(super) fn show_cgroup(&self, fs: &FileSystem, at: At) -> Sys<()> {
+        let open = || path::open_dir(self.place(at.0)?, at.1);
+        let mounted = open().and_then(|dir| mount::mount_new(fs, dir.as_fd(), open));
+        let Ok(cgroup) = mounted else {
+            return Ok(());
+        };
+        // One name in the cgroup above, one in itself, and one in each below.
+        let lone = stat::fstat(&cgroup)?.st_nlink == 2;
+        let asked = unistd::faccessat(&cgroup, c".", AccessFlags::W_OK, AtFlags::empty());
+        // Any other answer is no refusal.
+        if lone && asked == Err(Errno::EACCES) {
+            return Ok(());
+        }
+        mount::unmount(cgroup.as_fd())
+    }
+
+    pub(super) fn bind(&self, source: &CStr, at: At, kind: BindKind) -> Sys<()> {
+        let (dir, name) = (self.place(at.0)?, at.1);
+        match kind {
+            BindKind::Node => {
+                path::make_file(dir, name)?;
+                mount::bind(source, dir, name, false)
+            }
+            BindKind::Tree => {
+                path::make_dir(dir, name, directory_mode(at))?;
+                match mount::bind(source, dir, name, true) {
+                    Err(Errno::ENOENT) => path::remove_dir(dir, name),
+                    other => other,
+                }
+            }
+        }
+    }
+}
+
+/// A time namespace with these offsets. Entering it by its own file takes effect
+/// at once, where unshare(2) alone waits for an exec, time_namespaces(7).
+pub(super) fn enter_time(clocks: &str) -> Sys<()> {
+    nix::sched::unshare(NEWTIME)?;
+    let flags = OFlag::O_WRONLY | OFlag::O_CLOEXEC;
+    let offsets = nix::fcntl::open(c"/proc/self/timens_offsets", flags, Mode::empty())?;
+    unistd::write(&offsets, clocks.as_bytes())?;
+    let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC;
+    let namespace = nix::fcntl::open(c"/proc/self/ns/time_for_children", flags, Mode::empty())?;
+    nix::sched::setns(&namespace, NEWTIME)
+}

@@ -1,0 +1,84 @@
+//! What the child says to the supervisor, and that it gives up.
+
+use std::borrow::Cow;
+use std::os::fd::{AsFd as _, OwnedFd};
+
+use nix::errno::Errno;
+
+use super::Child;
+use crate::exec::Failure;
+use crate::message::{Go, Report};
+use crate::sealed;
+use crate::sys::process;
+
+impl From<Errno> for Failed<'_> {
+    fn from(errno: Errno) -> Self {
+        Failed::Errno(errno)
+    }
+}
+
+/// Why one action failed.
+pub(super) enum Failed<'a> {
+    /// The supervisor is gone, so nobody is left to be told.
+    Orphaned,
+    Errno(Errno),
+    Helper(libc::c_int),
+    Exec(Failure<'a>),
+}
+
+impl Failed<'_> {
+    /// Of a conversation: without a supervisor there is nobody to tell.
+    pub(super) fn talk(errno: Errno) -> Failed<'static> {
+        match errno {
+            Errno::EPIPE | Errno::ECONNRESET => Failed::Orphaned,
+            errno => Failed::Errno(errno),
+        }
+    }
+}
+
+impl Child<'_> {
+    /// Takes back what was made and says why this step cannot be had.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn give_up(mut self, action: usize, failed: Failed) -> ! {
+        // Later than that the supervisor does it.
+        if !self.ready {
+            self.unmake();
+        }
+        let report = match failed {
+            Failed::Orphaned => process::exit(1),
+            Failed::Errno(errno) => Report::Failed { action, errno },
+            Failed::Helper(status) => Report::Helper { status },
+            Failed::Exec(failure) => Report::Exec { action, failure },
+        };
+        // Without a supervisor there is nobody to tell.
+        let _ = report.send(self.socket, &[]);
+        sealed::await_end(self.socket);
+        process::exit(1)
+    }
+
+    /// Tells the supervisor what was made, hands it console and copy, and waits
+    /// until it is ready.
+    pub(super) fn be_ready(&mut self) -> Result<(), Failed<'static>> {
+        // The first brings along where they are.
+        let mut bare = self.bare.as_ref().map(OwnedFd::as_fd);
+        for (path, end) in &self.made {
+            Report::Made(Cow::Borrowed(&path.to_bytes()[..*end]))
+                .send(self.socket, bare.take().as_slice())
+                .map_err(Failed::talk)?;
+        }
+        let console = self.console.as_ref().map(|(master, slave)| [master, slave]);
+        let mut fds = [self.socket; 3];
+        let mut count = 0;
+        for fd in console.into_iter().flatten().chain(&self.copy) {
+            fds[count] = fd.as_fd();
+            count += 1;
+        }
+        Report::Running
+            .send(self.socket, &fds[..count])
+            .and_then(|()| Go::receive(self.socket))
+            .map_err(Failed::talk)?;
+        self.ready = true;
+        Ok(())
+    }
+}
