@@ -17,7 +17,7 @@ use tests::{Cgroup, Root, User, empty_root, install, scratch_dir, skip, some_use
 some_users!(
     a_console: root delegated plain,
     a_terminal: root,
-    a_dev_of_the_callers: delegated plain,
+    a_dev_of_the_callers: root delegated plain,
     memory: root delegated plain,
     locked_mounts: root delegated plain,
     strict: root delegated plain,
