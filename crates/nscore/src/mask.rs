@@ -52,7 +52,6 @@ const PROC: [(&CStr, How); 11] = [
 
 static NOTHING: FileSystem = FileSystem {
     kind: c"tmpfs",
-    options: &[(c"mode", Some(c"0555"))],
     data: c"mode=0555",
     flags: MsFlags::MS_RDONLY
         .union(MsFlags::MS_NOSUID)

@@ -17,7 +17,6 @@ const NO_ALL: MsFlags = NOSUID_NODEV.union(MsFlags::MS_NOEXEC);
 
 static DEV: FileSystem = FileSystem {
     kind: c"tmpfs",
-    options: &[(c"mode", Some(c"0755"))],
     data: c"mode=0755",
     flags: NOSUID,
 };
@@ -26,28 +25,16 @@ static DEV: FileSystem = FileSystem {
 /// leaves terminals to the group of the process that opens them.
 static PTS: FileSystem = FileSystem {
     kind: c"devpts",
-    options: &[
-        (c"newinstance", None),
-        (c"ptmxmode", Some(c"0666")),
-        (c"mode", Some(c"0620")),
-        (c"gid", Some(c"5")),
-    ],
     data: c"newinstance,ptmxmode=0666,mode=0620,gid=5",
     flags: NOSUID_NOEXEC,
 };
 
 static PTS_NO_TTY_GROUP: FileSystem = FileSystem {
-    options: &[
-        (c"newinstance", None),
-        (c"ptmxmode", Some(c"0666")),
-        (c"mode", Some(c"0620")),
-    ],
     data: c"newinstance,ptmxmode=0666,mode=0620",
     ..PTS
 };
 
 static SHM: FileSystem = FileSystem {
-    options: &[(c"mode", Some(c"1777"))],
     data: c"mode=1777",
     flags: NOSUID_NODEV,
     ..DEV
@@ -55,7 +42,6 @@ static SHM: FileSystem = FileSystem {
 
 static MQUEUE: FileSystem = FileSystem {
     kind: c"mqueue",
-    options: &[],
     data: c"",
     flags: NO_ALL,
 };

@@ -55,7 +55,6 @@ pub(crate) fn due(
 /// is not of a file system.
 static MEMORY: FileSystem = FileSystem {
     kind: c"tmpfs",
-    options: &[(c"mode", Some(c"0700"))],
     data: c"mode=0700",
     flags: MsFlags::MS_NOSUID.union(MsFlags::MS_NODEV),
 };

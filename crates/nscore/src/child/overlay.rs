@@ -17,7 +17,6 @@ use crate::sys::{Sys, layers, mount, path};
 
 static SCRATCH: FileSystem = FileSystem {
     kind: c"tmpfs",
-    options: &[(c"mode", Some(c"0755"))],
     data: c"mode=0755",
     flags: MsFlags::empty(),
 };

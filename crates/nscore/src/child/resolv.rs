@@ -23,7 +23,6 @@ const RESTRICTED: MsFlags = MsFlags::MS_NOSUID
 
 static MEMORY: FileSystem = FileSystem {
     kind: c"tmpfs",
-    options: &[(c"mode", Some(c"0755")), (c"size", Some(c"1m"))],
     data: c"mode=0755,size=1m",
     flags: RESTRICTED,
 };

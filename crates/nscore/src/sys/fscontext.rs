@@ -4,6 +4,8 @@
 use std::ffi::CStr;
 use std::os::fd::{AsRawFd as _, OwnedFd};
 
+use nix::errno::Errno;
+
 use super::{Sys, cvt, cvt_fd};
 
 /// A file system that does not exist yet.
@@ -38,6 +40,25 @@ impl Context {
             key.as_ptr(),
             value.map_or(std::ptr::null(), CStr::as_ptr),
         )
+    }
+
+    /// Sets what stands between the commas of mount(2)'s data: `KEY=VALUE`, `FLAG`, or
+    /// nothing.
+    pub(super) fn set_as(&self, option: &[u8]) -> Sys<()> {
+        let mut buffer = [0; 32];
+        // A NUL behind it, and one in place of the sign.
+        let room = buffer[..31].get_mut(..option.len());
+        room.ok_or(Errno::ENAMETOOLONG)?.copy_from_slice(option);
+        let sign = option.iter().position(|byte| *byte == b'=');
+        if let Some(sign) = sign {
+            buffer[sign] = 0;
+        }
+        let word = |bytes| CStr::from_bytes_until_nul(bytes).map_err(|_| Errno::EINVAL);
+        match sign {
+            Some(sign) => self.set(word(&buffer)?, Some(word(&buffer[sign + 1..])?)),
+            None if option.is_empty() => Ok(()),
+            None => self.set(word(&buffer)?, None),
+        }
     }
 
     /// Makes the file system, and a mount of it that is attached nowhere yet.

@@ -17,9 +17,7 @@ use super::{Sys, cvt, cvt_fd};
 #[derive(Debug, Clone)]
 pub(crate) struct FileSystem {
     pub(crate) kind: &'static CStr,
-    /// Options with a value, and flags without one.
-    pub(crate) options: &'static [(&'static CStr, Option<&'static CStr>)],
-    /// The same for mount(2).
+    /// Options with a value, and flags without one, as mount(2) takes them.
     pub(crate) data: &'static CStr,
     /// MS_NOSUID, MS_NODEV and MS_NOEXEC alone.
     pub(crate) flags: MsFlags,
@@ -59,8 +57,8 @@ pub(crate) fn new_mount(fs: &FileSystem) -> Sys<OwnedFd> {
     let context = Context::open(fs.kind)?;
     // What /proc/mounts shows as the device: the kind, as everywhere.
     context.set(c"source", Some(fs.kind))?;
-    for (key, value) in fs.options {
-        context.set(key, *value)?;
+    for option in fs.data.to_bytes().split(|byte| *byte == b',') {
+        context.set_as(option)?;
     }
     context.mount(attributes(fs.flags))
 }
