@@ -100,7 +100,7 @@ struct Child<'a> {
     /// What the exec goes by way of, or is of.
     sealed: Option<OwnedFd>,
     /// setgroups(2) is allowed.
-    drop_groups: bool,
+    may_set_groups: bool,
     /// The caller's umask, back in force for programs.
     umask: Mode,
     /// The supervisor knows what was made.
@@ -132,7 +132,7 @@ pub(crate) fn run<'a>(
         resolver,
         copy: None,
         sealed: None,
-        drop_groups: false,
+        may_set_groups: false,
         umask: stat::umask(Mode::empty()),
         ready: false,
     };
@@ -175,7 +175,7 @@ impl<'a> Child<'a> {
             Action::EnterTime => enter_time(&self.clocks)?,
             Action::EnterCgroup => nix::sched::unshare(CloneFlags::CLONE_NEWCGROUP)?,
             Action::BecomeRoot { drop_groups } => {
-                self.drop_groups = *drop_groups && ids::drop_groups_if_allowed()?;
+                self.may_set_groups = *drop_groups && ids::drop_groups_if_allowed()?;
                 ids::become_root(false)?;
                 // The change of ids has cleared it.
                 process::die_with_parent()?;
@@ -252,7 +252,7 @@ impl<'a> Child<'a> {
             Action::Ready => self.be_ready()?,
             Action::User(step) => {
                 let terminal = self.console.as_ref().map(|(_, slave)| slave.as_fd());
-                step.perform(self.login.as_deref_mut(), self.drop_groups, terminal)?;
+                step.perform(self.login.as_deref_mut(), self.may_set_groups, terminal)?;
             }
             Action::Harden(step) => step.perform()?,
             Action::Seal(image) => {

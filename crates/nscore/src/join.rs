@@ -70,7 +70,7 @@ pub struct Join {
 struct Entry {
     found: Found,
     program: Program,
-    drop_groups: bool,
+    may_set_groups: bool,
     /// Drop ours before we enter. A user may once inside, if anybody may there.
     drop_own_groups: bool,
     /// The streams that become a terminal inside.
@@ -164,7 +164,7 @@ impl Join {
         }
         let fresh = self.console && terminals.any();
         Entry {
-            drop_groups: setgroups_allowed(found.init)?,
+            may_set_groups: setgroups_allowed(found.init)?,
             program,
             drop_own_groups: nix::unistd::geteuid().is_root(),
             terminals: terminals.streams.map(|terminal| fresh && terminal),
@@ -226,7 +226,7 @@ fn path(environment: &Variables) -> OsString {
 pub(crate) fn run_inside(init: &Process, terms: Terms, command: &[OsString]) -> Result<u8> {
     let environment = plan::own_environment();
     let entry = Entry {
-        drop_groups: setgroups_allowed(init.pid())?,
+        may_set_groups: setgroups_allowed(init.pid())?,
         found: Found::of_child(init, terms)?,
         program: Program::new(command, &environment, exec::path(&environment))?,
         drop_own_groups: nix::unistd::geteuid().is_root(),
@@ -361,7 +361,7 @@ mod tests {
                 terms: Terms::default(),
             },
             program,
-            drop_groups: false,
+            may_set_groups: false,
             drop_own_groups: false,
             terminals: [false; 3],
             look: None,

@@ -121,8 +121,8 @@ impl Network {
             bridge.attach(init, signals)?;
         }
         let prepare = |program| {
-            let drop_groups = setgroups_allowed(init.pid())?;
-            pasta::Running::prepare(program, init.pid(), drop_groups)
+            let may_set_groups = setgroups_allowed(init.pid())?;
+            pasta::Running::prepare(program, init.pid(), may_set_groups)
         };
         Ok(Attached {
             pasta: self.pasta.as_ref().map(prepare).transpose()?,

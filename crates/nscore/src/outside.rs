@@ -6,7 +6,7 @@ use std::ffi::OsStr;
 use std::os::fd::{AsFd as _, BorrowedFd};
 
 use nix::fcntl::OFlag;
-use nix::sched::CloneFlags;
+use nix::sched::{CloneFlags, setns};
 use nix::sys::wait::WaitStatus;
 use nix::unistd;
 
@@ -86,7 +86,7 @@ fn joiner(
         }
         Fork::Parent { pid, .. } => pid,
     };
-    process::join(init, namespaces)?;
+    setns(init, namespaces)?;
     unistd::write(&ours, &[0])?;
     let status = process::wait(pid)?;
     let number = if libc::WIFEXITED(status) {

@@ -3,7 +3,7 @@
 
 use std::ffi::OsString;
 
-use nix::sched::{CloneFlags, unshare};
+use nix::sched::{CloneFlags, setns, unshare};
 use nix::unistd;
 
 use crate::caller::Caller;
@@ -14,7 +14,7 @@ use crate::idmap::Maps;
 use crate::idmap::{MapSpec, MapWriter};
 use crate::plan;
 use crate::process::Process;
-use crate::sys::{clone, ids, mount, process, signal};
+use crate::sys::{clone, ids, mount, signal};
 
 /// A command to run as root of a new user namespace.
 #[derive(Debug, Clone, Default)]
@@ -57,7 +57,7 @@ impl Pseudo {
             let (holder, pidfd) = clone::hold_user_namespace().map_err(failed)?;
             let holder = Process::new(holder, pidfd);
             maps.write(holder.pid())?;
-            process::join(holder.pidfd(), CloneFlags::CLONE_NEWUSER).map_err(failed)?;
+            setns(holder.pidfd(), CloneFlags::CLONE_NEWUSER).map_err(failed)?;
         }
         let drop_groups = match maps.leave_setgroups() {
             true => ids::drop_groups_if_allowed().map(drop),

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use nix::NixPath;
 use nix::dir::Dir;
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, OFlag, SealFlag, fcntl, openat, readlinkat};
+use nix::fcntl::{FcntlArg, OFlag, fcntl, openat, readlinkat};
 use nix::sys::stat::Mode;
 
 use crate::error::{Error, Result};
@@ -20,7 +20,8 @@ use crate::harden::Profile;
 use crate::name::Name;
 use crate::plan::Plan;
 use crate::procfs;
-use crate::sys::{Sys, descriptors, process};
+use crate::sys::descriptors::{self, SEALS};
+use crate::sys::{Sys, process};
 
 /// The memfd's name, and how /proc/PID/fd shows it.
 const NAME: &CStr = c"contain";
@@ -28,12 +29,6 @@ const LINK: &str = "/memfd:contain (deleted)";
 
 /// The first field: which fields to expect.
 const VERSION: &str = "contain 1";
-
-/// Nothing may change what a container said at its start.
-const SEALS: SealFlag = SealFlag::F_SEAL_SEAL
-    .union(SealFlag::F_SEAL_SHRINK)
-    .union(SealFlag::F_SEAL_GROW)
-    .union(SealFlag::F_SEAL_WRITE);
 
 /// More than a command line can be.
 const MAX_SIZE: u64 = 4 << 20;
@@ -81,7 +76,7 @@ impl Record {
             terms: plan.life.terms,
         };
         let failed = |errno| Error::errno("publish the container's record", errno);
-        let fd = match descriptors::memfd(NAME) {
+        let fd = match descriptors::memfd(NAME, false) {
             Err(Errno::ENOSYS) => return Ok(None),
             other => other.map_err(failed)?,
         };

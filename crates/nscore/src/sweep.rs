@@ -5,7 +5,7 @@ use std::ffi::CString;
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 
 use nix::poll::{PollFd, PollFlags, poll};
-use nix::sched::CloneFlags;
+use nix::sched::{CloneFlags, setns};
 use nix::sys::socket::{Shutdown, shutdown};
 
 use crate::child::NAME;
@@ -80,7 +80,7 @@ pub(crate) fn sweep(init: &Process, made: &Added) {
 /// In our mount namespace, where nothing is mounted on any of it.
 fn remove(init: BorrowedFd, root: BorrowedFd, made: &[CString]) -> Sys<()> {
     process::die_with_parent()?;
-    process::join(init, CloneFlags::CLONE_NEWUSER)?;
+    setns(init, CloneFlags::CLONE_NEWUSER)?;
     ids::become_root(false)?;
     process::die_with_parent()?;
     for path in made.iter().rev() {

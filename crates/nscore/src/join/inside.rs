@@ -6,7 +6,7 @@ use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sched::CloneFlags;
+use nix::sched::{CloneFlags, setns};
 use nix::sys::stat::Mode;
 use nix::unistd;
 
@@ -157,9 +157,9 @@ fn joiner(
     if entry.drop_own_groups {
         ids::drop_groups_if_allowed().map_err(at(Step::DropGroups))?;
     }
-    process::join(init, entry.found.namespaces).map_err(at(Step::EnterNamespaces))?;
+    setns(init, entry.found.namespaces).map_err(at(Step::EnterNamespaces))?;
     // Before there is a process inside: none is to have the caller's ids.
-    ids::become_root(entry.drop_groups).map_err(at(Step::BecomeRoot))?;
+    ids::become_root(entry.may_set_groups).map_err(at(Step::BecomeRoot))?;
     // Both may have allowed it again, see forbid_tracing. The command inherits this.
     process::forbid_tracing().map_err(at(Step::BecomeRoot))?;
     // A guard outlives whom it watches, and a signal to their process group.
@@ -226,7 +226,7 @@ fn command(entry: &mut Entry, socket: BorrowedFd) -> std::result::Result<(), Fai
         match change {
             Change::Profile(step) => step.perform(),
             Change::User(step) => step
-                .perform(login.as_deref_mut(), entry.drop_groups, slave)
+                .perform(login.as_deref_mut(), entry.may_set_groups, slave)
                 .and_then(|()| process::forbid_tracing()),
         }
         .map_err(|errno| Failed(i, errno))?;

@@ -11,7 +11,7 @@ use std::os::fd::AsRawFd as _;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::net::if_::if_nametoindex;
-use nix::sched::CloneFlags;
+use nix::sched::{CloneFlags, setns};
 use nix::unistd;
 
 use super::netlink::{self, Netlink};
@@ -134,7 +134,7 @@ impl Bridge {
                 Fork::Child => {
                     process::rename(NAME);
                     let done = process::die_with_parent()
-                        .and_then(|()| process::join(init.pidfd(), CloneFlags::CLONE_NEWNET))
+                        .and_then(|()| setns(init.pidfd(), CloneFlags::CLONE_NEWNET))
                         .and_then(|()| self.configure_here());
                     if let Err(errno) = done {
                         // Nobody reads it only when the supervisor is gone.

@@ -6,7 +6,7 @@ use std::os::fd::{AsRawFd as _, BorrowedFd, IntoRawFd as _, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicI32, Ordering};
 
 use nix::errno::Errno;
-use nix::fcntl::{self, OFlag};
+use nix::fcntl::{self, OFlag, SealFlag};
 use nix::sys::stat::Mode;
 
 use super::{Sys, cvt, cvt_fd};
@@ -131,16 +131,24 @@ fn close_range(first: libc::c_uint, end: libc::c_uint) {
     }
 }
 
-/// An anonymous file that can be sealed, memfd_create(2); not executable where
-/// the kernel knows that (Linux 6.3) and may insist on it (vm.memfd_noexec).
-pub(crate) fn memfd(name: &CStr) -> Sys<OwnedFd> {
-    const NOEXEC_SEAL: libc::c_uint = 8;
+/// After these nothing of an anonymous file changes any more.
+pub(crate) const SEALS: SealFlag = SealFlag::F_SEAL_SEAL
+    .union(SealFlag::F_SEAL_SHRINK)
+    .union(SealFlag::F_SEAL_GROW)
+    .union(SealFlag::F_SEAL_WRITE);
+
+/// An anonymous file that can be sealed, memfd_create(2). Whether it may be
+/// executed is said where the kernel knows that (Linux 6.3) and may insist on it
+/// (vm.memfd_noexec).
+pub(crate) fn memfd(name: &CStr, executable: bool) -> Sys<OwnedFd> {
+    const NOEXEC_SEAL: libc::c_uint = 0x8;
+    const EXEC: libc::c_uint = 0x10;
     let flags = libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING;
     let create = |flags: libc::c_uint| {
         // SAFETY: the name is NUL-terminated; the call returns a new descriptor.
         unsafe { cvt_fd(libc::syscall(libc::SYS_memfd_create, name.as_ptr(), flags)) }
     };
-    match create(flags | NOEXEC_SEAL) {
+    match create(flags | if executable { EXEC } else { NOEXEC_SEAL }) {
         Err(Errno::EINVAL) => create(flags),
         other => other,
     }

@@ -110,11 +110,6 @@ pub(crate) fn pidfd_open(pid: libc::pid_t) -> Sys<OwnedFd> {
     unsafe { cvt_fd(libc::syscall(libc::SYS_pidfd_open, pid, 0)) }
 }
 
-/// Enters namespaces of the process, setns(2).
-pub(crate) fn join(pidfd: BorrowedFd, namespaces: nix::sched::CloneFlags) -> Sys<()> {
-    nix::sched::setns(pidfd, namespaces)
-}
-
 /// execve(2): returns only to say why not.
 ///
 /// # Safety

@@ -5,12 +5,12 @@ use std::ffi::CStr;
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd, RawFd};
 
 use nix::errno::Errno;
-use nix::fcntl::{self, FcntlArg, OFlag, SealFlag, fcntl};
+use nix::fcntl::{self, FcntlArg, OFlag, fcntl};
 use nix::sys::sendfile::sendfile;
 use nix::sys::stat::Mode;
 use nix::unistd;
 
-use super::{Sys, cvt, cvt_fd};
+use super::{Sys, cvt, cvt_fd, descriptors};
 
 /// The descriptor on which the shim reports. It closes when the program runs.
 pub(crate) const SOCKET: RawFd = 3;
@@ -228,10 +228,10 @@ pub(crate) enum Image {
 /// vm.memfd_noexec, it is a file without a name in `dir`: that is in memory of
 /// the container's own, whose copy is its own affair.
 pub(crate) fn seal(image: Image, dir: impl FnOnce() -> Sys<OwnedFd>) -> Sys<OwnedFd> {
-    let file = match executable_memfd() {
+    let file = match descriptors::memfd(NAME, true) {
         Ok(file) => {
             image.write(&file)?;
-            fcntl(&file, FcntlArg::F_ADD_SEALS(SEALS))?;
+            fcntl(&file, FcntlArg::F_ADD_SEALS(descriptors::SEALS))?;
             file
         }
         Err(Errno::EACCES | Errno::EPERM | Errno::ENOSYS) => image.unnamed_file(dir()?.as_fd())?,
@@ -241,25 +241,6 @@ pub(crate) fn seal(image: Image, dir: impl FnOnce() -> Sys<OwnedFd>) -> Sys<Owne
     let above = fcntl(&file, FcntlArg::F_DUPFD_CLOEXEC(SOCKET + 1))?;
     // SAFETY: the call returned a new descriptor.
     unsafe { cvt_fd(above.into()) }
-}
-
-const SEALS: SealFlag = SealFlag::F_SEAL_SEAL
-    .union(SealFlag::F_SEAL_SHRINK)
-    .union(SealFlag::F_SEAL_GROW)
-    .union(SealFlag::F_SEAL_WRITE);
-
-fn executable_memfd() -> Sys<OwnedFd> {
-    /// Since Linux 6.3, which may insist on it.
-    const EXEC: libc::c_uint = 0x10;
-    let flags = libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING;
-    let create = |flags: libc::c_uint| {
-        // SAFETY: the name is NUL-terminated; the call returns a new descriptor.
-        unsafe { cvt_fd(libc::syscall(libc::SYS_memfd_create, NAME.as_ptr(), flags)) }
-    };
-    match create(flags | EXEC) {
-        Err(Errno::EINVAL) => create(flags),
-        other => other,
-    }
 }
 
 impl Image {

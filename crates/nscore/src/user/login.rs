@@ -29,17 +29,17 @@ pub(crate) struct Login {
 }
 
 impl Step {
-    /// Takes the step. `drop_groups` says that setgroups(2) is allowed.
+    /// Takes the step. `may_set_groups` says that setgroups(2) is allowed.
     pub(crate) fn perform(
         &self,
         login: Option<&mut Login>,
-        drop_groups: bool,
+        may_set_groups: bool,
         terminal: Option<BorrowedFd>,
     ) -> Sys<()> {
         match (self, login) {
             (Step::FindUser(spec), Some(login)) => login.find(spec)?,
             (Step::FindGroups(spec), Some(login)) => login.find_groups(spec)?,
-            (Step::Become(_), Some(login)) => login.become_user(drop_groups, terminal)?,
+            (Step::Become(_), Some(login)) => login.become_user(may_set_groups, terminal)?,
             (Step::EnterDirectory(path), _) => {
                 let flags = OFlag::O_PATH | OFlag::O_DIRECTORY;
                 unistd::fchdir(path::open_inside(path, flags)?)?;
@@ -187,11 +187,11 @@ impl Login {
         Ok(())
     }
 
-    fn become_user(&self, drop_groups: bool, terminal: Option<BorrowedFd>) -> Sys<()> {
+    fn become_user(&self, may_set_groups: bool, terminal: Option<BorrowedFd>) -> Sys<()> {
         if let Some(terminal) = terminal {
             unistd::fchown(terminal, Some(self.uid.into()), None)?;
         }
-        let groups = drop_groups.then(|| &self.groups[..self.group_count]);
+        let groups = may_set_groups.then(|| &self.groups[..self.group_count]);
         ids::become_ids(self.uid, self.gid, groups)?;
         // The change of ids has cleared it.
         process::die_with_parent()

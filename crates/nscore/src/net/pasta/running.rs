@@ -40,7 +40,7 @@ struct Start<'a> {
     program: &'a Program,
     user_namespace: File,
     network: File,
-    drop_groups: bool,
+    may_set_groups: bool,
     go: OwnedFd,
     ready: OwnedFd,
     words: OwnedFd,
@@ -54,7 +54,7 @@ impl Running {
     pub(crate) fn prepare(
         program: &Program,
         init: libc::pid_t,
-        drop_groups: bool,
+        may_set_groups: bool,
     ) -> Result<Running> {
         let failed = |errno| Error::errno(WHAT, errno);
         let namespace = |kind| {
@@ -71,7 +71,7 @@ impl Running {
             program,
             user_namespace: namespace("user")?,
             network: namespace("net")?,
-            drop_groups,
+            may_set_groups,
             go,
             ready: tell_ready,
             words: complain,
@@ -161,7 +161,7 @@ impl Start<'_> {
         // The keys of the caller's terminal are not for it.
         unistd::setsid()?;
         setns(&self.user_namespace, CloneFlags::CLONE_NEWUSER)?;
-        ids::become_root(self.drop_groups)?;
+        ids::become_root(self.may_set_groups)?;
         for (fd, stream) in [self.network.as_fd(), self.ready.as_fd(), self.words.as_fd()]
             .into_iter()
             .zip(0..)
