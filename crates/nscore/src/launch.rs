@@ -61,99 +61,126 @@ pub fn run(plan: &Plan) -> Result<Outcome> {
 fn boot(plan: &Plan, signals: &Signals, lock: Option<&Lock>) -> Result<Outcome> {
     let leaf = plan.leaf.as_ref().map(|plan| Leaf::make(plan, lock));
     let leaf = leaf.transpose()?;
-    let ended = live(plan, signals, lock, leaf.as_ref());
+    let boot = Boot {
+        plan,
+        signals,
+        lock,
+        leaf: leaf.as_ref(),
+    };
+    let ended = boot.live();
     match leaf {
         Some(leaf) if leaf.out_of_memory() => outcome::out_of_memory(ended),
         _ => ended,
     }
 }
 
-/// One life of a container, from its first clone to its end.
-fn live(
-    plan: &Plan,
-    signals: &Signals,
-    lock: Option<&Lock>,
-    leaf: Option<&Leaf>,
-) -> Result<Outcome> {
-    let resolver = plan.network.resolver.and_then(Resolver::text);
-    // What was made for the child is given back at the end: while the child has
-    // the same memory, each page that we write to is copied.
-    let (first, socket, _room) = clone_first(plan, leaf, resolver.as_deref())?;
-    // From here on every early return kills init, and our own death ends a
-    // child that is still ours: it waits for us, and for our death signal.
-    plan.maps.write(first.pid())?;
-    let (init, console, network, held) = match plan.mounter {
-        None => start(plan, first, socket, signals, lock, leaf, resolver)?,
-        Some(_) => {
-            let mounter = first;
-            let talk = Talk::with(&mounter, &socket);
-            let init = make_init(plan, &mounter, &socket, signals)?;
-            talk.end();
-            start(plan, init, socket, signals, lock, leaf, resolver).inspect_err(|_| {
-                // It removes what it has made in the root file system.
-                let _ = mounter.wait();
-            })?
-        }
-    };
-    let role = Role::Init(&plan.life);
-    let outcome = supervise::until_end(init, console, network, signals, role)?;
-    drop(held);
-    Ok(outcome)
+/// What there is to start a container with.
+struct Boot<'a> {
+    plan: &'a Plan,
+    signals: &'a Signals,
+    lock: Option<&'a Lock>,
+    /// Its cgroup, if it has one of its own.
+    leaf: Option<&'a Leaf>,
 }
 
-/// What lasts as long as init: a guard, unless its cgroup has one, and a record.
-type Held = (Option<Guard>, Option<OwnedFd>);
-
-/// Everything from the moment that there is a process to become init.
-fn start(
-    plan: &Plan,
+/// A container that has been started.
+struct Running {
     init: Process,
-    socket: OwnedFd,
-    signals: &Signals,
-    lock: Option<&Lock>,
-    leaf: Option<&Leaf>,
-    resolver: Option<Vec<u8>>,
-) -> Result<(Process, Option<Console>, Attached, Held)> {
-    // Its end is init's, who has to hear before that what does not go on.
-    let guard;
-    let talk = Talk::with(&init, &socket);
-    if let Some(text) = &plan.outside {
-        outside::run(text, &init, plan.namespaces, signals)?;
+    console: Option<Console>,
+    network: Attached,
+    /// None where its cgroup has one.
+    guard: Option<Guard>,
+    record: Option<OwnedFd>,
+}
+
+impl Boot<'_> {
+    /// One life of a container, from its first clone to its end.
+    fn live(&self) -> Result<Outcome> {
+        let plan = self.plan;
+        let resolver = plan.network.resolver.and_then(Resolver::text);
+        // What was made for the child is given back at the end: while the child has
+        // the same memory, each page that we write to is copied.
+        let (first, socket, _room) = clone_first(plan, self.leaf, resolver.as_deref())?;
+        // From here on every early return kills init, and our own death ends a
+        // child that is still ours: it waits for us, and for our death signal.
+        plan.maps.write(first.pid())?;
+        let running = match plan.mounter {
+            None => self.start(first, socket, resolver)?,
+            Some(_) => {
+                let mounter = first;
+                let talk = Talk::with(&mounter, &socket);
+                let init = make_init(plan, &mounter, &socket, self.signals)?;
+                talk.end();
+                self.start(init, socket, resolver).inspect_err(|_| {
+                    // It removes what it has made in the root file system.
+                    let _ = mounter.wait();
+                })?
+            }
+        };
+        let Running {
+            init,
+            console,
+            network,
+            guard,
+            record,
+        } = running;
+        let role = Role::Init(&plan.life);
+        let outcome = supervise::until_end(init, console, network, self.signals, role)?;
+        drop((guard, record));
+        Ok(outcome)
     }
-    let mut network = plan.network.attach(&init, signals)?;
-    let trees = match plan.mounter {
-        None => tree::clone_all(&plan.trees, init.pid())?,
-        Some(_) => Vec::new(),
-    };
-    say_go(&socket, trees)?;
-    // While the child works. Once it is somebody else's program, the guard
-    // alone holds it to our life.
-    guard = match leaf {
-        Some(leaf) => leaf.watch(&init, network.process()).map(|()| None)?,
-        None => Some(Guard::of(init.pidfd(), network.process(), lock)?),
-    };
-    network.begin();
-    // Whatever init does happens after its container can be found.
-    let record = Record::publish(plan, init.pid())?;
-    network.await_ready(&plan.network, signals)?;
-    say_go(&socket, Vec::new())?;
-    // From here on it may become init any moment, and is killed instead.
-    talk.end();
-    let (fds, made) = await_set_up(plan, &init, &socket, signals)?;
-    let (console, copy) = match (plan.console, fds) {
-        (Some(streams), [Some(master), Some(slave), copy]) => {
-            (Some(Console::new(master, slave, streams)?), copy)
+
+    /// Everything from the moment that there is a process to become init.
+    fn start(&self, init: Process, socket: OwnedFd, resolver: Option<Vec<u8>>) -> Result<Running> {
+        let Boot { plan, signals, .. } = *self;
+        // Declared before the talk, and so dropped after it: where the start fails
+        // init hears of it and takes back what it has made, before the guard kills.
+        let guard;
+        let talk = Talk::with(&init, &socket);
+        if let Some(text) = &plan.outside {
+            outside::run(text, &init, plan.namespaces, signals)?;
         }
-        (_, [copy, ..]) => (None, copy),
-    };
-    await_exec(plan, &socket).inspect_err(|_| sweep(&init, &made))?;
-    drop(socket);
-    record.as_ref().map_or(Ok(()), Record::seal)?;
-    tell_ready(plan, init.pid())?;
-    network.mirror = copy
-        .zip(resolver)
-        .and_then(|(copy, text)| Some(Mirror::new(plan.network.resolver?, copy, text)));
-    Ok((init, console, network, (guard, record)))
+        let mut network = plan.network.attach(&init, signals)?;
+        let trees = match plan.mounter {
+            None => tree::clone_all(&plan.trees, init.pid())?,
+            Some(_) => Vec::new(),
+        };
+        say_go(&socket, trees)?;
+        // While the child works. Once it is somebody else's program, the guard
+        // alone holds it to our life.
+        guard = match self.leaf {
+            Some(leaf) => leaf.watch(&init, network.process()).map(|()| None)?,
+            None => Some(Guard::of(init.pidfd(), network.process(), self.lock)?),
+        };
+        network.begin();
+        // Whatever init does happens after its container can be found.
+        let record = Record::publish(plan, init.pid())?;
+        network.await_ready(&plan.network, signals)?;
+        say_go(&socket, Vec::new())?;
+        // From here on it may become init any moment, and is killed instead.
+        talk.end();
+        let (fds, made) = await_set_up(plan, &init, &socket, signals)?;
+        let (console, copy) = match (plan.console, fds) {
+            (Some(streams), [Some(master), Some(slave), copy]) => {
+                (Some(Console::new(master, slave, streams)?), copy)
+            }
+            (_, [copy, ..]) => (None, copy),
+        };
+        await_exec(plan, &socket).inspect_err(|_| sweep(&init, &made))?;
+        drop(socket);
+        record.as_ref().map_or(Ok(()), Record::seal)?;
+        tell_ready(plan, init.pid())?;
+        network.mirror = copy
+            .zip(resolver)
+            .and_then(|(copy, text)| Some(Mirror::new(plan.network.resolver?, copy, text)));
+        Ok(Running {
+            init,
+            console,
+            network,
+            guard,
+            record,
+        })
+    }
 }
 
 /// Lets the first child make its mounts, and waits for the init that it clones
