@@ -59,6 +59,7 @@ mod user;
 // What is started: the child, and what works beside it.
 mod cgroup;
 mod child;
+mod errand;
 mod guard;
 mod init;
 mod launch;

@@ -11,6 +11,7 @@ use nix::sys::wait::WaitStatus;
 use nix::unistd;
 
 use crate::child::NAME;
+use crate::errand;
 use crate::error::{Error, Result};
 use crate::exec::{HEADER, Program};
 use crate::hint::Op;
@@ -24,7 +25,6 @@ use crate::sys::{Sys, process, signal};
 ///
 /// # Errors
 /// Its status, when that is not 0.
-#[allow(unsafe_code)]
 pub(crate) fn run(
     text: &OsStr,
     init: &Process,
@@ -34,26 +34,9 @@ pub(crate) fn run(
     let command = Program::shell(text, &[("CONTAIN_PID", init.pid().to_string())])?;
     // Children of the joiner follow a PID namespace, the joiner itself cannot.
     let namespaces = namespaces - CloneFlags::CLONE_NEWPID;
-    let failed = |errno| Error::errno("start the outside helper", errno);
-    let (errors, theirs) = unistd::pipe2(OFlag::O_CLOEXEC).map_err(failed)?;
-    // SAFETY: this process has one thread, see clone::fork.
-    let joiner = match unsafe { clone::fork(CloneFlags::empty(), libc::SIGCHLD) }.map_err(failed)? {
-        Fork::Child => {
-            let Err(errno) = joiner(&command, init.pidfd(), namespaces);
-            // Nobody reads it only when the supervisor is gone.
-            let _ = unistd::write(theirs, &(errno as i32).to_ne_bytes());
-            process::exit(1)
-        }
-        Fork::Parent { pid, pidfd } => Process::new(pid, pidfd),
-    };
-    drop(theirs);
-    signals.wait_for(joiner.pidfd(), "run the outside helper")?;
-    let status = joiner.wait().map_err(failed)?;
-    let mut number = [0; 4];
-    if unistd::read(&errors, &mut number) == Ok(number.len()) {
-        let errno = nix::errno::Errno::from_raw(i32::from_ne_bytes(number));
-        return Err(Error::system(Op::Join, "start the outside helper", errno));
-    }
+    let joiner = || joiner(&command, init.pidfd(), namespaces);
+    let status = errand::run("run the outside helper", signals, joiner)?
+        .map_err(|errno| Error::system(Op::Join, "start the outside helper", errno))?;
     match status {
         WaitStatus::Exited(_, 0) => Ok(()),
         WaitStatus::Exited(_, status) => Err(outcome::helper_failed("outside", status << 8)),
@@ -61,15 +44,10 @@ pub(crate) fn run(
     }
 }
 
-/// The joiner's life: returns only when it cannot do its part.
+/// The joiner's life: the command's exit status, or 128 and the signal that ended
+/// it.
 #[allow(unsafe_code)]
-fn joiner(
-    command: &Program,
-    init: BorrowedFd,
-    namespaces: CloneFlags,
-) -> Sys<std::convert::Infallible> {
-    process::rename(NAME);
-    process::die_with_parent()?;
+fn joiner(command: &Program, init: BorrowedFd, namespaces: CloneFlags) -> Sys<libc::c_int> {
     let (go, ours) = unistd::pipe2(OFlag::O_CLOEXEC)?;
     // SAFETY: this process has one thread, see clone::fork.
     let pid = match unsafe { clone::fork(CloneFlags::empty(), libc::SIGCHLD) }? {
@@ -89,10 +67,9 @@ fn joiner(
     setns(init, namespaces)?;
     unistd::write(&ours, &[0])?;
     let status = process::wait(pid)?;
-    let number = if libc::WIFEXITED(status) {
+    Ok(if libc::WIFEXITED(status) {
         libc::WEXITSTATUS(status)
     } else {
         128 + libc::WTERMSIG(status)
-    };
-    process::exit(number)
+    })
 }

@@ -9,19 +9,16 @@ use std::net::IpAddr;
 use std::os::fd::AsRawFd as _;
 
 use nix::errno::Errno;
-use nix::fcntl::OFlag;
 use nix::net::if_::if_nametoindex;
 use nix::sched::{CloneFlags, setns};
-use nix::unistd;
 
 use super::netlink::{self, Netlink};
-use crate::child::NAME;
+use crate::errand;
 use crate::error::{Error, Result, quoted};
 use crate::hint::Op;
 use crate::process::Process;
 use crate::signals::Signals;
-use crate::sys::clone::{self, Fork};
-use crate::sys::{Sys, process};
+use crate::sys::Sys;
 
 /// The interface's name inside.
 const INSIDE: &str = "eth0";
@@ -121,35 +118,17 @@ impl Bridge {
         self.configure(init, signals)
     }
 
-    /// A short-lived process enters the namespace, because a socket belongs to
-    /// the one that it was made in.
-    #[allow(unsafe_code)]
+    /// Another process enters the namespace, because a socket belongs to the one
+    /// that it was made in.
     fn configure(&self, init: &Process, signals: &Signals) -> Result<()> {
         let what = format!("configure {INSIDE}");
-        let failed = |errno| Error::errno(what.as_str(), errno);
-        let (errors, theirs) = unistd::pipe2(OFlag::O_CLOEXEC).map_err(failed)?;
-        // SAFETY: this process has one thread, see clone::fork.
-        let joiner =
-            match unsafe { clone::fork(CloneFlags::empty(), libc::SIGCHLD) }.map_err(failed)? {
-                Fork::Child => {
-                    process::rename(NAME);
-                    let done = process::die_with_parent()
-                        .and_then(|()| setns(init.pidfd(), CloneFlags::CLONE_NEWNET))
-                        .and_then(|()| self.configure_here());
-                    if let Err(errno) = done {
-                        // Nobody reads it only when the supervisor is gone.
-                        let _ = unistd::write(theirs, &(errno as i32).to_ne_bytes());
-                    }
-                    process::exit(0)
-                }
-                Fork::Parent { pid, pidfd } => Process::new(pid, pidfd),
-            };
-        drop(theirs);
-        signals.wait_for(joiner.pidfd(), &what)?;
-        let mut number = [0; 4];
-        match unistd::read(&errors, &mut number).map_err(failed)? {
-            0 => Ok(()),
-            _ => Err(failed(Errno::from_raw(i32::from_ne_bytes(number)))),
+        let configure = || {
+            setns(init.pidfd(), CloneFlags::CLONE_NEWNET)?;
+            self.configure_here().map(|()| 0)
+        };
+        match errand::run(&what, signals, configure)? {
+            Ok(_) => Ok(()),
+            Err(errno) => Err(Error::errno(what, errno)),
         }
     }
 
