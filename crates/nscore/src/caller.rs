@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::error::{Error, Result};
 use crate::hint::Op;
-use crate::idmap::{self, Account, IdMap, Kind};
+use crate::idmap::{self, Account, IdMap};
 use crate::{namespaces, procfs};
 
 /// The caller as user, or as group.
@@ -84,14 +84,9 @@ impl Caller {
         let (mut newuidmap, mut newgidmap) = (None, None);
         if !privileged {
             let account = Account::of(user.id);
-            newuidmap = delegate(&mut user, Kind::User, &account, "newuidmap", "/etc/subuid");
-            newgidmap = delegate(
-                &mut group,
-                Kind::Group,
-                &account,
-                "newgidmap",
-                "/etc/subgid",
-            );
+            let [users, groups] = idmap::delegated(&account);
+            newuidmap = delegate(&mut user, users, &account, "newuidmap", idmap::SUBUID);
+            newgidmap = delegate(&mut group, groups, &account, "newgidmap", idmap::SUBGID);
         }
         // Which ids there are matters to who may map others than their own.
         let maps_others = |who: &Identity| privileged || !who.delegated.is_empty();
@@ -159,12 +154,11 @@ fn own_map(path: &str) -> Result<IdMap> {
 /// Fills in what is delegated to `who`, and finds the helper that maps it.
 fn delegate(
     who: &mut Identity,
-    kind: Kind,
+    ranges: Vec<(u32, u32)>,
     account: &Account,
     helper: &'static str,
     file: &'static str,
 ) -> Option<PathBuf> {
-    let ranges = idmap::delegated(kind, account);
     if ranges.is_empty() {
         who.missing = Some(Missing::Line {
             file,

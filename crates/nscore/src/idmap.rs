@@ -13,7 +13,7 @@ use std::str::FromStr;
 use defaults::resolve;
 pub(crate) use maps::Maps;
 pub(crate) use setgroups::setgroups_allowed;
-pub(crate) use subid::{Account, delegated};
+pub(crate) use subid::{Account, SUBGID, SUBUID, delegated};
 pub(crate) use write::{MapPlan, MapWriter, find_helper};
 
 use crate::error::quoted;

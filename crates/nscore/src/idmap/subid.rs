@@ -3,10 +3,14 @@
 //! not know the caller and the name service does, getent(1) and getsubids(1)
 //! are asked, because a static program cannot load the name service's modules.
 
+use std::cell::LazyCell;
 use std::fs;
 
-use super::Kind;
 use crate::ask::ask;
+
+/// Where ids are delegated, subuid(5) and subgid(5).
+pub(crate) const SUBUID: &str = "/etc/subuid";
+pub(crate) const SUBGID: &str = "/etc/subgid";
 
 /// Who the delegation files speak of.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,22 +46,23 @@ impl Account {
     }
 }
 
-/// The ranges (first id, count) delegated to `account`, in file order.
-pub(crate) fn delegated(kind: Kind, account: &Account) -> Vec<(u32, u32)> {
-    let (path, option) = match kind {
-        Kind::User => ("/etc/subuid", None),
-        Kind::Group => ("/etc/subgid", Some("-g")),
-    };
-    let file = fs::read(path).unwrap_or_default();
-    // By newline alone: newuidmap takes a carriage return for a part of the
-    // number and refuses the line, so it is none here either.
-    let ranges = ranges(&String::from_utf8_lossy(&file), account);
-    if !ranges.is_empty() || !service_has_subids() {
-        return ranges;
-    }
+/// The ranges (first id, count) of user and of group ids delegated to `account`, in
+/// file order.
+pub(crate) fn delegated(account: &Account) -> [Vec<(u32, u32)>; 2] {
+    let service = LazyCell::new(service_has_subids);
     let name = account.shown();
-    let arguments = option.into_iter().chain([name.as_str()]);
-    from_getsubids(&ask("getsubids", arguments).unwrap_or_default())
+    let of = |path: &str, option: Option<&'static str>| {
+        let file = fs::read(path).unwrap_or_default();
+        // By newline alone: newuidmap takes a carriage return for a part of the
+        // number and refuses the line, so it is none here either.
+        let ranges = ranges(&String::from_utf8_lossy(&file), account);
+        if !ranges.is_empty() || !*service {
+            return ranges;
+        }
+        let arguments = option.into_iter().chain([name.as_str()]);
+        from_getsubids(&ask("getsubids", arguments).unwrap_or_default())
+    };
+    [of(SUBUID, None), of(SUBGID, Some("-g"))]
 }
 
 fn passwd_name(passwd: &str, uid: u32) -> Option<String> {
