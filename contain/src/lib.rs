@@ -123,6 +123,7 @@ pub struct Args {
     /// Leave /etc/resolv.conf alone
     #[arg(long, help_heading = NETWORK)]
     no_dns: bool,
+
     /// Limit memory to SIZE (bytes, or with K, M, G, T), without swap
     #[arg(short, long, value_name = "SIZE", help_heading = LIMITS)]
     memory: Option<Size>,

@@ -38,7 +38,7 @@ impl Identity {
     /// Root of the initial user namespace, who alone may idmap the mounts of
     /// file systems that belong to it.
     pub(crate) fn is_initial_root(&self) -> bool {
-        self.privileged && self.mapped.len() == u64::from(u32::MAX)
+        self.privileged && self.mapped.count() == u64::from(u32::MAX)
     }
 }
 

@@ -159,14 +159,8 @@ impl IdMap {
 
     /// How many ids are mapped.
     #[must_use]
-    pub fn len(&self) -> u64 {
+    pub fn count(&self) -> u64 {
         self.0.iter().map(|e| u64::from(e.count)).sum()
-    }
-
-    /// Never: an empty map is none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        false
     }
 
     /// What is written to uid_map or gid_map: one line an extent.

@@ -115,12 +115,8 @@ impl Signals {
     }
 
     fn take(&self) -> Option<Arrived> {
-        let info = match self.fd.read_signal() {
-            Ok(info) => info?,
-            // Nothing else can fail in reading our own queue.
-            Err(Errno::EINTR) => return None,
-            Err(_) => return None,
-        };
+        // Nothing can fail in reading our own queue.
+        let info = self.fd.read_signal().ok()??;
         Some(Arrived {
             number: info.ssi_signo.cast_signed(),
             from_kernel: info.ssi_code == libc::SI_KERNEL,

@@ -8,12 +8,12 @@ use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, OFlag, open};
-use nix::sys::stat::Mode;
+use nix::fcntl::{AT_FDCWD, OFlag};
 use nix::sys::statvfs::{FsFlags, statvfs};
 
 use crate::error::{Error, Result, quoted, quoted_c};
 use crate::hint::Op;
+use crate::namespaces;
 use crate::sys::{Sys, layers, mount, path};
 
 /// One tree, decided.
@@ -126,13 +126,7 @@ pub(crate) fn clone_all(trees: &[Tree], pid: libc::pid_t) -> Result<Vec<OwnedFd>
     if trees.is_empty() {
         return Ok(Vec::new());
     }
-    let path = format!("/proc/{pid}/ns/user");
-    let ids = open(
-        path.as_str(),
-        OFlag::O_RDONLY | OFlag::O_CLOEXEC,
-        Mode::empty(),
-    )
-    .map_err(|errno| Error::errno(format!("open {path}"), errno))?;
+    let ids = namespaces::open(pid, "user")?;
     let mut clones = Vec::new();
     for tree in trees {
         let clone = tree

@@ -16,11 +16,8 @@ use super::{Child, Failed, NAME};
 use crate::action::{Nested, OverHost, Place};
 use crate::message::Report;
 use crate::sys::clone::{self, Fork};
+use crate::sys::path::FIND_DIR;
 use crate::sys::{Sys, descriptors, process};
-
-const FIND_DIR: OFlag = OFlag::O_PATH
-    .union(OFlag::O_DIRECTORY)
-    .union(OFlag::O_CLOEXEC);
 
 impl Child<'_> {
     /// Clones init, a child of the supervisor's as we are, and goes on as it.

@@ -13,6 +13,7 @@ use super::Child;
 use crate::action::Place;
 use crate::overlay::{Layer, LayerSource, Mask, Merge, Step, StoreSource};
 use crate::sys::mount::FileSystem;
+use crate::sys::path::FIND_DIR;
 use crate::sys::{Sys, layers, mount, path};
 
 static SCRATCH: FileSystem = FileSystem {
@@ -21,15 +22,13 @@ static SCRATCH: FileSystem = FileSystem {
     flags: MsFlags::empty(),
 };
 
-const FIND_DIR: OFlag = OFlag::O_PATH.union(OFlag::O_DIRECTORY);
-
 const DIR_MODE: Mode = Mode::from_bits_retain(0o755);
 
 impl Child<'_> {
     pub(super) fn overlay(&mut self, step: &Step) -> Sys<()> {
         match step {
             Step::OpenStore(path) => {
-                let store = open(path.as_c_str(), FIND_DIR | OFlag::O_CLOEXEC, Mode::empty())?;
+                let store = open(path.as_c_str(), FIND_DIR, Mode::empty())?;
                 self.keep(Place::Store, store);
                 Ok(())
             }

@@ -29,7 +29,7 @@ impl Maps {
             }
         }
         // The kernel lets anyone map their own id, and takes setgroups for it.
-        let own = |map: &IdMap, id| map.len() == 1 && map.has_outside(id);
+        let own = |map: &IdMap, id| map.count() == 1 && map.has_outside(id);
         let writer = |own, privileged, helper: &Option<PathBuf>, alone| match helper {
             _ if privileged => MapWriter::Direct,
             _ if own => alone,

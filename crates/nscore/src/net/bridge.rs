@@ -3,7 +3,6 @@
 //! container's network namespace. It goes when that namespace goes, however
 //! that comes about. veth(4), rtnetlink(7).
 
-use std::fs::File;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::net::IpAddr;
 use std::os::fd::AsRawFd as _;
@@ -16,6 +15,7 @@ use super::netlink::{self, Netlink};
 use crate::errand;
 use crate::error::{Error, Result, quoted};
 use crate::hint::Op;
+use crate::namespaces;
 use crate::process::Process;
 use crate::signals::Signals;
 use crate::sys::Sys;
@@ -101,9 +101,7 @@ impl Bridge {
             Errno::ENODEV => Error::new(self.what(), "there is no such interface"),
             errno => Error::errno(self.what(), errno),
         })?;
-        let path = format!("/proc/{}/ns/net", init.pid());
-        let namespace =
-            File::open(&path).map_err(|error| Error::io(format!("open {path}"), &error))?;
+        let namespace = namespaces::open(init.pid(), "net")?;
         let pair = netlink::veth(
             (OUTSIDE, bridge, hardware_address()),
             (INSIDE, namespace.as_raw_fd()),

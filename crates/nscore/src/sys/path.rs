@@ -11,10 +11,14 @@ use nix::unistd;
 
 use super::Sys;
 
+/// A directory for use as the beginning of other paths.
+pub(crate) const FIND_DIR: OFlag = OFlag::O_PATH
+    .union(OFlag::O_DIRECTORY)
+    .union(OFlag::O_CLOEXEC);
+
 /// Opens the directory `name` (one component) of `dir`, refusing a link.
 pub(crate) fn open_dir(dir: BorrowedFd, name: &CStr) -> Sys<OwnedFd> {
-    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-    fcntl::openat(dir, name, flags, Mode::empty())
+    fcntl::openat(dir, name, FIND_DIR | OFlag::O_NOFOLLOW, Mode::empty())
 }
 
 /// Makes the directory `name` of `dir` unless something has that name; says
@@ -91,12 +95,17 @@ pub(crate) fn open_below(dir: BorrowedFd, path: &CStr, flags: OFlag) -> Sys<Owne
 /// looked up, and must have none now: whoever owns a directory on the way could
 /// make it lead elsewhere meanwhile.
 pub(crate) fn open_known_dir(path: &CStr, flags: OFlag) -> Sys<OwnedFd> {
-    let find = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-    let root = fcntl::open(c"/", find, Mode::empty())?;
+    let (root, below) = from_root(path)?;
+    open_below(root.as_fd(), below, flags | OFlag::O_DIRECTORY)
+}
+
+/// The root directory, and the rest of an absolute path.
+fn from_root(path: &CStr) -> Sys<(OwnedFd, &CStr)> {
+    let root = fcntl::open(c"/", FIND_DIR, Mode::empty())?;
     let bytes = path.to_bytes_with_nul();
     let below = bytes.strip_prefix(b"/").unwrap_or(bytes);
     let below = CStr::from_bytes_with_nul(below).map_err(|_| Errno::EINVAL)?;
-    open_below(root.as_fd(), below, flags | OFlag::O_DIRECTORY)
+    Ok((root, below))
 }
 
 /// [`open_below`] one component after the other, where openat2(2) is missing.
@@ -163,11 +172,7 @@ fn resolve(root: BorrowedFd, path: &CStr, flags: OFlag, more: fcntl::ResolveFlag
 /// The same of an absolute path, in a process whose root directory is a
 /// container's.
 pub(crate) fn open_inside(path: &CStr, flags: OFlag) -> Sys<OwnedFd> {
-    let find = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-    let root = fcntl::open(c"/", find, Mode::empty())?;
-    let bytes = path.to_bytes_with_nul();
-    let below = bytes.strip_prefix(b"/").unwrap_or(bytes);
-    let below = CStr::from_bytes_with_nul(below).map_err(|_| Errno::EINVAL)?;
+    let (root, below) = from_root(path)?;
     open_in_root(root.as_fd(), below, flags)
 }
 

@@ -6,7 +6,6 @@
 //! therefore must not block. When it has to end it is killed: by us, or by the
 //! guard when that is too late.
 
-use std::fs::File;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
@@ -20,6 +19,7 @@ use super::{Pasta, WHAT};
 use crate::child::NAME;
 use crate::error::{Error, Result, quoted};
 use crate::exec::{HEADER, Program};
+use crate::namespaces;
 use crate::process::Process;
 use crate::signals::Signals;
 use crate::sys::clone::{self, Fork};
@@ -38,8 +38,8 @@ pub(crate) struct Running {
 /// What the forked process needs to become pasta.
 struct Start<'a> {
     program: &'a Program,
-    user_namespace: File,
-    network: File,
+    user_namespace: OwnedFd,
+    network: OwnedFd,
     may_set_groups: bool,
     go: OwnedFd,
     ready: OwnedFd,
@@ -57,10 +57,6 @@ impl Running {
         may_set_groups: bool,
     ) -> Result<Running> {
         let failed = |errno| Error::errno(WHAT, errno);
-        let namespace = |kind| {
-            let path = format!("/proc/{init}/ns/{kind}");
-            File::open(&path).map_err(|error| Error::io(format!("open {path}"), &error))
-        };
         let (go, begin) = unistd::pipe2(OFlag::O_CLOEXEC).map_err(failed)?;
         let (ready, tell_ready) = unistd::pipe2(OFlag::O_CLOEXEC).map_err(failed)?;
         // It is opened anew, by a process that may have other ids than ours.
@@ -69,8 +65,8 @@ impl Running {
             unistd::pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK).map_err(failed)?;
         let start = Start {
             program,
-            user_namespace: namespace("user")?,
-            network: namespace("net")?,
+            user_namespace: namespaces::open(init, "user")?,
+            network: namespaces::open(init, "net")?,
             may_set_groups,
             go,
             ready: tell_ready,
