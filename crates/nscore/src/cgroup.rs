@@ -81,12 +81,11 @@ impl LeafPlan {
             return Ok(None);
         };
         let writes = spec.limits.writes();
-        let outside = |map: &crate::idmap::IdMap| map.outside(0).unwrap_or(u32::MAX);
         Ok(Some(LeafPlan {
             purpose,
             way: home::find(purpose, &writes)?,
             writes,
-            owner: (outside(&maps.user.map), outside(&maps.group.map)),
+            owner: maps.root,
         }))
     }
 

@@ -154,13 +154,8 @@ fn store(spec: &Spec, host: &Host, maps: &Maps) -> Result<(Option<Store>, bool, 
         return Err(Error::new(what(), "not a directory"));
     }
     let tree = host.caller.user.is_initial_root() && !maps.user.map.has_outside(status.uid());
-    let root_id = |map: &crate::idmap::IdMap| map.outside(0).unwrap_or(0);
     // Through an idmapped mount ids on disk are the container's own.
-    let owner = if tree {
-        (0, 0)
-    } else {
-        (root_id(&maps.user.map), root_id(&maps.group.map))
-    };
+    let owner = if tree { (0, 0) } else { maps.root };
     let fresh = path.join("changes").symlink_metadata().is_err();
     let store = Store {
         path: c_string(path.as_os_str())?,

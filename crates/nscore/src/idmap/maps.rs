@@ -13,6 +13,8 @@ use crate::exec::c_string;
 pub(crate) struct Maps {
     pub(crate) user: MapPlan,
     pub(crate) group: MapPlan,
+    /// Container root, as user and as group of our own user namespace.
+    pub(crate) root: (u32, u32),
 }
 
 impl Maps {
@@ -20,14 +22,12 @@ impl Maps {
     pub(crate) fn new(uid: &MapSpec, gid: &MapSpec, caller: &Caller) -> Result<Maps> {
         let user = resolve(uid, Kind::User, &caller.user)?;
         let group = resolve(gid, Kind::Group, &caller.group)?;
-        for (map, kind) in [(&user, Kind::User), (&group, Kind::Group)] {
-            if !map.has_inside(0) {
-                return Err(Error::usage(
-                    format!("map {} ids {map}", kind.name()),
-                    "id 0 is not mapped",
-                ));
-            }
-        }
+        let root = |map: &IdMap, kind: Kind| {
+            let what = || format!("map {} ids {map}", kind.name());
+            let zero = map.outside(0);
+            zero.ok_or_else(|| Error::usage(what(), "id 0 is not mapped"))
+        };
+        let root = (root(&user, Kind::User)?, root(&group, Kind::Group)?);
         // The kernel lets anyone map their own id, and takes setgroups for it.
         let own = |map: &IdMap, id| map.count() == 1 && map.has_outside(id);
         let writer = |own, privileged, helper: &Option<PathBuf>, alone| match helper {
@@ -52,6 +52,7 @@ impl Maps {
         Ok(Maps {
             user: MapPlan::new(Kind::User, user, user_writer),
             group: MapPlan::new(Kind::Group, group, group_writer),
+            root,
         })
     }
 

@@ -42,13 +42,12 @@ pub(crate) fn need_groups(devices: &[PathBuf], maps: &Maps) -> bool {
         .into_iter()
         .map(nix::unistd::Gid::as_raw)
         .collect();
-    let root = (maps.user.map.outside(0), maps.group.map.outside(0));
     let closed = |status: &fs::Metadata| {
         let gid = status.gid();
         status.mode() & 0o006 != 0o006
             && status.mode() & 0o060 != 0
-            && Some(status.uid()) != root.0
-            && Some(gid) != root.1
+            && status.uid() != maps.root.0
+            && gid != maps.root.1
             && gid != 0
             && ours.contains(&gid)
     };
