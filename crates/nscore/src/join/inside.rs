@@ -1,6 +1,7 @@
 //! The joiner and the command before its exec: copies of our process that
 //! allocate nothing and never panic.
 
+use std::fmt;
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
@@ -23,8 +24,8 @@ use crate::sys::shim::Image;
 use crate::sys::tty::{self, Look};
 use crate::sys::{Sys, descriptors, ids, process, signal, socket};
 
-/// The steps that can fail inside. Their numbers are those of `WORDS`; the
-/// numbers after these are the changes of the command.
+/// The steps that can fail inside. A report names one by its number; the numbers
+/// behind these are the changes of the command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Step {
     Prepare,
@@ -38,17 +39,43 @@ pub(super) enum Step {
 }
 
 impl Step {
-    /// The same as "VERB OBJECT".
-    pub(super) const WORDS: [&str; 8] = [
-        "prepare to enter the container",
-        "drop our groups",
-        "enter the container's namespaces",
-        "become root of the container",
-        "start a process in the container",
-        "create a pseudo-terminal in the container",
-        "prepare the command",
-        "keep this program's file from the container",
+    /// Each at its number.
+    pub(super) const ALL: [Step; 8] = [
+        Step::Prepare,
+        Step::DropGroups,
+        Step::EnterNamespaces,
+        Step::BecomeRoot,
+        Step::MakeCommand,
+        Step::MakeTerminal,
+        Step::Run,
+        Step::Seal,
     ];
+
+    /// What the hint table knows a failure of this step as.
+    pub(super) fn op(self) -> Op {
+        match self {
+            Step::EnterNamespaces => Op::Join,
+            Step::Prepare | Step::MakeCommand => Op::Process,
+            Step::MakeTerminal => Op::Terminal,
+            _ => Op::Other,
+        }
+    }
+}
+
+/// Reads as "VERB OBJECT".
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Step::Prepare => "prepare to enter the container",
+            Step::DropGroups => "drop our groups",
+            Step::EnterNamespaces => "enter the container's namespaces",
+            Step::BecomeRoot => "become root of the container",
+            Step::MakeCommand => "start a process in the container",
+            Step::MakeTerminal => "create a pseudo-terminal in the container",
+            Step::Run => "prepare the command",
+            Step::Seal => "keep this program's file from the container",
+        })
+    }
 }
 
 /// A step that failed.
@@ -97,7 +124,7 @@ impl Drop for Joiner {
 /// Starts the joiner.
 #[allow(unsafe_code)]
 pub(super) fn start(entry: &mut Entry) -> Result<Started> {
-    let failed = |errno| Error::system(Op::Process, Step::WORDS[Step::Prepare as usize], errno);
+    let failed = |errno| Error::system(Step::Prepare.op(), Step::Prepare.to_string(), errno);
     process::can_signal().map_err(failed)?;
     let (our_life, life) = socket::pair().map_err(failed)?;
     let (ours, theirs) = socket::pair().map_err(failed)?;
@@ -222,7 +249,7 @@ fn command(entry: &mut Entry, socket: BorrowedFd) -> std::result::Result<(), Fai
     process::new_session_keyring().map_err(at(Step::Run))?;
     let mut login = entry.login.as_deref_mut();
     let slave = terminal.as_ref().map(|(_, slave)| slave.as_fd());
-    for (i, change) in (Step::WORDS.len()..).zip(&entry.changes) {
+    for (i, change) in (Step::ALL.len()..).zip(&entry.changes) {
         match change {
             Change::Profile(step) => step.perform(),
             Change::User(step) => step
@@ -238,6 +265,7 @@ fn command(entry: &mut Entry, socket: BorrowedFd) -> std::result::Result<(), Fai
         None => entry.program.exec_as_user(login, room),
     };
     // Without a parent there is nobody to tell.
+    // Of the one command: the supervisor does not ask which step it was.
     let _ = Report::Exec { action: 0, failure }.send(socket, &[]);
     Ok(())
 }
@@ -262,4 +290,16 @@ fn open_terminal(look: &Look, streams: [bool; 3]) -> Sys<(OwnedFd, OwnedFd)> {
         }
     }
     Ok((master, slave))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_step_is_at_its_number() {
+        for (i, step) in Step::ALL.into_iter().enumerate() {
+            assert_eq!(step as usize, i, "{step}");
+        }
+    }
 }

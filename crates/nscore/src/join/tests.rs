@@ -1,0 +1,84 @@
+use super::*;
+use crate::exec::Failure;
+use crate::sys::{process, socket};
+use nix::sched::CloneFlags;
+use std::os::fd::BorrowedFd;
+use std::process::Command;
+
+/// A joiner's and a command's ends, and what was heard of them.
+fn hear(say: impl FnOnce(&OwnedFd, &OwnedFd, BorrowedFd, libc::pid_t)) -> Result<Fds> {
+    let environment = plan::own_environment();
+    let program = Program::new(&["true".into()], &environment, exec::PATH.as_ref())?;
+    let signals = Signals::block()?;
+    let mut child = Command::new("sleep").arg("100").spawn().unwrap();
+    let pid = child.id().try_into().unwrap();
+    let open = || process::pidfd_open(pid).unwrap();
+    let entry = Entry {
+        found: Found {
+            init: pid,
+            pidfd: open(),
+            namespaces: CloneFlags::empty(),
+            terms: Terms::default(),
+        },
+        program,
+        may_set_groups: false,
+        drop_own_groups: false,
+        terminals: [false; 3],
+        look: None,
+        share_terminal: true,
+        exposed: true,
+        changes: Vec::new(),
+        login: None,
+        header: Vec::new(),
+    };
+    let (life, joiner) = socket::pair().unwrap();
+    let (ours, command) = socket::pair().unwrap();
+    say(&joiner, &command, open().as_fd(), pid);
+    drop(joiner);
+    // Whom it was not told of it does not end.
+    let guarded = Process::new(pid, open());
+    let heard = entry.await_command(&life, ours, &signals);
+    drop(guarded);
+    // It has been waited for.
+    let _ = child.wait();
+    heard.map(|(command, fds)| {
+        assert_eq!(command.pid(), pid);
+        fds
+    })
+}
+
+fn tell(socket: &OwnedFd, report: &Report, fds: &[BorrowedFd]) {
+    report.send(socket.as_fd(), fds).unwrap();
+}
+
+#[test]
+fn the_joiner_alone_says_which_process_is_the_command() {
+    let heard = hear(|_, command, pidfd, pid| {
+        tell(command, &Report::Started { pid }, &[pidfd]);
+        tell(command, &Report::Running, &[]);
+    });
+    assert!(heard.is_err());
+    let heard = hear(|joiner, command, pidfd, pid| {
+        tell(joiner, &Report::Started { pid }, &[pidfd]);
+        tell(command, &Report::Running, &[]);
+        tell(command, &Report::Started { pid: 1 }, &[pidfd]);
+    });
+    assert!(heard.is_err());
+}
+
+#[test]
+fn an_end_of_file_withheld_is_not_waited_for() {
+    let mut withheld = None;
+    let heard = hear(|joiner, command, pidfd, pid| {
+        tell(joiner, &Report::Started { pid }, &[pidfd]);
+        tell(command, &Report::Running, &[]);
+        tell(
+            command,
+            &Report::Trying(Failure::new(Errno::ENOENT, 0)),
+            &[],
+        );
+        withheld = command.try_clone().ok();
+        process::kill(pidfd).unwrap();
+    });
+    assert!(heard.is_ok() && withheld.is_some());
+}
