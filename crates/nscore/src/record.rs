@@ -5,7 +5,7 @@
 use std::ffi::{CStr, OsString};
 use std::fs;
 use std::io::{Read as _, Write as _};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::PathBuf;
 
@@ -13,7 +13,7 @@ use nix::NixPath;
 use nix::dir::Dir;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl, openat, readlinkat};
-use nix::sys::stat::Mode;
+use nix::sys::stat::{Mode, SFlag, fstat};
 
 use crate::error::{Error, Result};
 use crate::harden::Profile;
@@ -123,10 +123,15 @@ impl Record {
         if !readlinkat(fds, name).is_ok_and(|link| link == LINK) {
             return Ok(None);
         }
-        // Anybody can make something of this name, a pipe for example. It has no seals,
-        // and must not keep us waiting.
-        let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
-        let file = fs::File::from(openat(fds, name, flags, Mode::empty())?);
+        // Anybody can show us anything by this name, a pipe or a device for example. To
+        // open that could keep us waiting, or do worse.
+        let found = openat(fds, name, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty())?;
+        let kind = SFlag::from_bits_truncate(fstat(&found)?.st_mode) & SFlag::S_IFMT;
+        if kind != SFlag::S_IFREG {
+            return Ok(None);
+        }
+        let again = format!("/proc/self/fd/{}", found.as_raw_fd());
+        let file = fs::File::open(again).map_err(procfs::errno)?;
         let Ok(seals) = fcntl(&file, FcntlArg::F_GET_SEALS) else {
             return Ok(None);
         };
