@@ -515,6 +515,13 @@ fn limits_of_the_host_hold(me: &User) {
             .run();
         out.says("held");
     }
+    // Where nothing can be locked, what the supervisor would show is refused.
+    let bind = format!("{}:/dev/shown", text(&from.join("d")));
+    let out = sh(me, &["-b", &bind], &root, &allow("/dev/shown")).setup(&limited(&from));
+    match me.uid {
+        0 => drop(out.run().refused_naming(1, &["/dev/shown", "read-only"])),
+        _ => drop(out.run().says("held")),
+    }
     let here: &Path = root.as_ref();
     let (here, srv) = (text(here), here.join("srv"));
     fs::create_dir_all(srv.join("d")).unwrap();
@@ -529,8 +536,8 @@ fn limits_of_the_host_hold(me: &User) {
         let out = sh(me, &[], &root, &allow("/srv")).setup(&setup).run();
         out.says("held");
         let setup =
-            format!("{owned}; mount --bind {here} {here}; mount -o remount,bind,nosuid {here}");
-        let script = "mount -o remount,bind,rw,suid / || echo held";
+            format!("{owned}; mount --bind {here} {here}; mount -o remount,bind,nodev {here}");
+        let script = "mount -o remount,bind,rw,dev / || echo held";
         sh(me, &[], &root, script).setup(&setup).run().says("held");
     }
 }

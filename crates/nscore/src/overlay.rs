@@ -28,15 +28,15 @@ use crate::host::{Host, kernel_version};
 use crate::idmap::Maps;
 use crate::spec::{Changes, Spec};
 use crate::store::Store;
-use crate::tree::{Tree, is_limited};
+use crate::tree::{self, Tree};
 
 /// The way to the root, decided.
 #[derive(Debug, Default)]
 pub(crate) struct Root {
     pub(crate) store: Option<Store>,
     pub(crate) trees: Vec<Tree>,
-    /// The trees are of mounts that have limits or hide something: container root
-    /// must not change them.
+    /// The root as it is has mounts that have limits or hide something: container
+    /// root must not change them. The layers of an overlay are out of its reach.
     pub(crate) locked: bool,
     /// The child's steps before the maps are written.
     pub(crate) before: Vec<Action>,
@@ -130,7 +130,7 @@ fn in_place(name: CString, path: &Path, idmapped: bool, trees: Vec<Tree>) -> Res
         ..Root::default()
     };
     if idmapped && path != Path::new("/") {
-        root.locked = is_limited(path, true)? || is_above(path, &mount_points()?);
+        root.locked = !tree::limits(path)?.is_empty() || is_above(path, &mount_points()?);
         // The last one: the supervisor may have to do without.
         root.trees.push(Tree::Whole(name.clone()));
         let tree = root.trees.len() - 1;

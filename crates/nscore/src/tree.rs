@@ -102,19 +102,14 @@ fn whole(base: BorrowedFd, ids: BorrowedFd) -> Sys<OwnedFd> {
     Ok(tree)
 }
 
-/// Whether the mount that shows this file or directory limits what can be done with
-/// it. A clone of the supervisor's keeps the limits, but unless it is locked
-/// container root can take them away.
-pub(crate) fn is_limited(path: &Path, is_directory: bool) -> Result<bool> {
-    let mut limits = FsFlags::ST_RDONLY | FsFlags::ST_NODEV;
-    if is_directory {
-        // A single program gives container root no id and no code that it lacks, and
-        // the devices of most hosts are on such a mount.
-        limits |= FsFlags::ST_NOSUID | FsFlags::ST_NOEXEC;
-    }
+/// What the mount that shows this file or directory keeps from the host: writing,
+/// and opening devices. A clone of the supervisor's does as well, but unless it is
+/// locked container root can change that.
+pub(crate) fn limits(path: &Path) -> Result<FsFlags> {
     let failed = |errno| Error::errno(format!("look at {}", quoted(path)), errno);
     let mount = statvfs(path).map_err(failed)?;
-    Ok(mount.flags().intersects(limits))
+    // Neither set-id programs nor programs at all give container root what it lacks.
+    Ok(mount.flags() & (FsFlags::ST_RDONLY | FsFlags::ST_NODEV))
 }
 
 /// Makes all of them for the container of process `pid`, whose maps are

@@ -6,6 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use nix::mount::MsFlags;
+use nix::sys::statvfs::FsFlags;
 
 use super::host_tools::HostTools;
 use super::step::{Fresh, Point, Source, Step};
@@ -18,7 +19,7 @@ use crate::overlay::{self, mount_points};
 use crate::spec::Spec;
 use crate::sys::mount::can_set;
 use crate::sys::socket::MAX_FDS;
-use crate::tree::{Tree, is_limited};
+use crate::tree::{self, Tree};
 
 /// What is shown besides the root file system, decided.
 #[derive(Debug, Default)]
@@ -121,7 +122,10 @@ impl Mounts {
             mounts.locked |= mount.read_only;
             let step = match &mount.what {
                 What::Bind { source, recursive } => {
-                    mounts.locked |= binder.must_lock(source, *recursive, point.directory)?;
+                    match part {
+                        Part::Root => mounts.locked |= binder.must_lock(source, *recursive)?,
+                        Part::Dev | Part::Kernel => binder.must_be_writable(source, &mount.at)?,
+                    }
                     binder.bind(mount, source, *recursive, point)?
                 }
                 What::FileSystem { kind, source, size } => Step::Mount {
@@ -220,12 +224,24 @@ impl Binder<'_> {
     /// Whether there is more to this source than its files. Clones of the
     /// supervisor's are not locked by themselves, and their mounts have limits and
     /// hide what they cover.
-    fn must_lock(&self, source: &Path, recursive: bool, is_directory: bool) -> Result<bool> {
+    fn must_lock(&self, source: &Path, recursive: bool) -> Result<bool> {
         let hides = || {
             let source = source.canonicalize();
             source.map_or(true, |source| overlay::is_above(&source, &self.mounted))
         };
-        Ok(self.by_supervisor && (is_limited(source, is_directory)? || recursive && hides()))
+        Ok(self.by_supervisor && (!tree::limits(source)?.is_empty() || recursive && hides()))
+    }
+
+    /// Refuses a source that the host shows read-only, for a place where nothing can
+    /// be locked.
+    fn must_be_writable(&self, source: &Path, at: &Path) -> Result<()> {
+        if !self.by_supervisor || !tree::limits(source)?.contains(FsFlags::ST_RDONLY) {
+            return Ok(());
+        }
+        Err(Error::new(
+            format!("bind {} on {}", quoted(source), quoted(at)),
+            "it is read-only, and container root could change that in /dev, /proc and /sys",
+        ))
     }
 
     fn bind(&mut self, mount: &Mount, path: &Path, recursive: bool, point: Point) -> Result<Step> {
