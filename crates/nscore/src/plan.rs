@@ -121,8 +121,10 @@ impl Plan {
         if spec.net.is_own() {
             namespaces |= CloneFlags::CLONE_NEWNET;
         }
+        let known = c_string(root.as_os_str())?;
         let nested = |[uid_map, gid_map]: [_; 2]| Nested {
             namespaces,
+            root: known,
             uid_map,
             gid_map,
             over_host: shown.over_host,
@@ -244,7 +246,7 @@ fn actions(
     if let Some(nested) = nested {
         actions.extend([Action::AwaitGo, become_root()]);
         actions.append(&mut root.actions);
-        let known = c_string(spec.root.as_os_str())?;
+        let known = nested.root.clone();
         actions.extend([Action::CloneInit(nested), Action::AttachRoot(known)]);
     }
     actions.extend([

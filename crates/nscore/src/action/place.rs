@@ -78,6 +78,8 @@ pub(crate) enum BindKind {
 #[derive(Debug)]
 pub(crate) struct Nested {
     pub(crate) namespaces: CloneFlags,
+    /// Where the root is, absolute and without links.
+    pub(crate) root: CString,
     /// The texts of its uid_map and gid_map: every id is itself.
     pub(crate) uid_map: CString,
     pub(crate) gid_map: CString,
