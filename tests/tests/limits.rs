@@ -457,6 +457,17 @@ fn systemd_has_its_surroundings(me: &User) {
     for command in ["/sbin/init", "init", "/usr/lib/systemd/systemd"] {
         me.contain().arg(&root).arg(command).run().says(wanted);
     }
+    // A file of the caller's in place of ours says what is to be said.
+    root.write("/srv/manager", "mine\n", 0o644);
+    let file = root.at("/srv/manager");
+    let bind = format!("{}:/run/host/container-manager", file.display());
+    let run = me
+        .contain()
+        .args(["-b", &bind])
+        .arg(&root)
+        .arg("/sbin/init");
+    run.run().says(&wanted.replace("\ncontain\n", "\nmine\n"));
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "mine\n");
     assert_no_traces(&root);
 }
 

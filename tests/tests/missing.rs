@@ -13,6 +13,7 @@ use tests::{
 
 each_user!(
     starts_without_a_call,
+    what_is_made_is_taken_back_without_a_call,
     starts_that_need_a_call,
     what_is_below_sys_is_read_only_too,
     entering_without_a_call,
@@ -167,6 +168,27 @@ fn starts_without_a_call(me: &User) {
     }
     assert_no_traces(&root);
     assert_unchanged(&root, &before);
+}
+
+/// A root that lacks what a start makes in it.
+fn what_is_made_is_taken_back_without_a_call(me: &User) {
+    let root = root(me);
+    std::fs::remove_dir_all(root.at("/etc")).unwrap();
+    root.mkdir("/etc");
+    let before = names(root.as_ref());
+    for calls in cases() {
+        let fails = me.contain().args(["-c", "-n"]).arg(&root);
+        let Some(cmd) = without(fails.arg("/bin/nowhere"), me, &calls) else {
+            skip!("only root can have newuidmap run under a filter");
+        };
+        cmd.run().status_is(127);
+        assert_unchanged(&root, &before);
+    }
+    for calls in cases() {
+        let cmd = without(start(me, &root, &["-n"], "test -c /dev/null"), me, &calls);
+        cmd.expect("as above").run().says("fine");
+    }
+    assert_no_traces(&root);
 }
 
 /// Where there is no other way, and what there is no other way to: the start

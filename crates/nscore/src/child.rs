@@ -81,9 +81,9 @@ struct Child<'a> {
     /// What we added to the root file system, each thing the end of a path of
     /// this length. Never more than there is room for.
     made: Made<'a>,
-    /// The root as it was when the first of them was made: what is mounted later
-    /// does not hide it.
-    bare: Option<OwnedFd>,
+    /// The root as it was after the step that made the first of them: nothing that is
+    /// mounted later is in the way.
+    before: Option<OwnedFd>,
     /// What the supervisor made for us, until it is used.
     trees: [Option<OwnedFd>; MAX_FDS],
     /// What we have opened ourselves, until it is used.
@@ -123,7 +123,7 @@ pub(crate) fn run<'a>(
         socket,
         places: [const { None }; Place::COUNT],
         made: room.made,
-        bare: None,
+        before: None,
         trees: [const { None }; MAX_FDS],
         opened: [const { None }; MAX_FDS],
         console: None,
@@ -145,12 +145,10 @@ pub(crate) fn run<'a>(
             let Some(action) = actions.get(done) else {
                 break Failed::Errno(Errno::ENOEXEC);
             };
-            match child.step(action, &mut header) {
+            let stepped = child.step(action, &mut header);
+            match stepped.and_then(|()| Ok(child.remember()?)) {
                 Ok(()) => done += 1,
                 Err(failed) => break failed,
-            }
-            if let Err(errno) = child.keep_bare() {
-                break Failed::Errno(errno);
             }
         },
         Err(errno) => {
@@ -221,9 +219,12 @@ impl<'a> Child<'a> {
                 // It is memory of ours, so there is nothing to take back.
                 path::make_dir(place, dir.1, Mode::from_bits_retain(0o755))?;
                 let find = OFlag::O_PATH | OFlag::O_DIRECTORY;
-                // What the caller has bound there says what is to be said.
-                if let Ok(dir) = path::open_on_mount(place, dir.1, find) {
-                    path::write_file(dir.as_fd(), name, text.to_bytes())?;
+                let written = path::open_on_mount(place, dir.1, find)
+                    .and_then(|dir| path::write_file(dir.as_fd(), name, text.to_bytes()));
+                match written {
+                    // What the caller has bound there says what is to be said.
+                    Err(Errno::EXDEV | Errno::EEXIST | Errno::ENOTDIR | Errno::ELOOP) => {}
+                    other => other?,
                 }
             }
             Action::Link { at, target } => unistd::symlinkat(*target, self.place(at.0)?, at.1)?,

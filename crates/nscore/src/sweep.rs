@@ -53,7 +53,8 @@ impl Drop for Talk<'_> {
 #[derive(Default)]
 pub(crate) struct Added {
     pub(crate) paths: Vec<CString>,
-    /// That root, with nothing mounted in it.
+    /// That root. What is mounted in it is so in the child's mount namespace alone, and
+    /// keeps nothing from being removed in ours.
     pub(crate) root: Option<OwnedFd>,
 }
 
@@ -64,8 +65,7 @@ pub(crate) fn sweep(init: &Process, made: &Added) {
     let Some(root) = &made.root else {
         return;
     };
-    // SAFETY: starting a container is for processes of one thread alone, so
-    // there is no lock that another thread could hold.
+    // SAFETY: this process has one thread, see clone::fork.
     match unsafe { clone::fork(CloneFlags::empty(), libc::SIGCHLD) } {
         Ok(Fork::Child) => {
             process::rename(NAME);
@@ -77,7 +77,6 @@ pub(crate) fn sweep(init: &Process, made: &Added) {
     }
 }
 
-/// In our mount namespace, where nothing is mounted on any of it.
 fn remove(init: BorrowedFd, root: BorrowedFd, made: &[CString]) -> Sys<()> {
     process::die_with_parent()?;
     setns(init, CloneFlags::CLONE_NEWUSER)?;

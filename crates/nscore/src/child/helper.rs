@@ -22,7 +22,7 @@ impl Child<'_> {
         room: &mut [u8],
     ) -> Result<(), Failed<'static>> {
         unistd::fchdir(self.place(Place::Root)?)?;
-        // SAFETY: this process has one thread, and its child allocates nothing.
+        // SAFETY: this process has one thread, see clone::fork.
         match unsafe { clone::fork(CloneFlags::empty(), libc::SIGCHLD) }? {
             Fork::Child => {
                 process::rename(NAME);

@@ -45,7 +45,7 @@ impl Child<'_> {
             }
             self.places = [const { None }; Place::COUNT];
             self.made.clear();
-            self.bare = None;
+            self.before = None;
             return Ok(());
         };
         let told = nested
@@ -71,8 +71,8 @@ impl Child<'_> {
     fn stay_behind(&mut self, init: OwnedFd) -> ! {
         // The supervisor waits for the end of a conversation that is init's.
         let root = self.place(Place::Root).unwrap_or(init.as_fd());
-        let bare = self.bare.as_ref().map_or(root, OwnedFd::as_fd);
-        let kept = [init.as_fd(), root, bare].map(|fd| fd.as_raw_fd());
+        let before = self.before().unwrap_or(root);
+        let kept = [init.as_fd(), root, before].map(|fd| fd.as_raw_fd());
         descriptors::close_all_but(kept);
         // All signals are blocked, so nothing interrupts this. Init's mounts would go
         // with their mount points, so these stay where it may be alive.

@@ -1,7 +1,7 @@
 //! What the child says to the supervisor, and that it gives up.
 
 use std::borrow::Cow;
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::AsFd as _;
 
 use nix::errno::Errno;
 
@@ -61,10 +61,10 @@ impl Child<'_> {
     /// until it is ready.
     pub(super) fn be_ready(&mut self) -> Result<(), Failed<'static>> {
         // The first brings along where they are.
-        let mut bare = self.bare.as_ref().map(OwnedFd::as_fd);
+        let mut before = self.before().ok();
         for (path, end) in &self.made {
             Report::Made(Cow::Borrowed(&path.to_bytes()[..*end]))
-                .send(self.socket, bare.take().as_slice())
+                .send(self.socket, before.take().as_slice())
                 .map_err(Failed::talk)?;
         }
         let console = self.console.as_ref().map(|(master, slave)| [master, slave]);

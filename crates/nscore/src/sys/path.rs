@@ -1,7 +1,7 @@
 //! Opening and making things inside a directory without ever leaving it.
 
 use std::ffi::CStr;
-use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::fcntl::{self, OFlag};
@@ -9,7 +9,7 @@ use nix::mount::{self, MntFlags};
 use nix::sys::stat::{self, Mode, SFlag};
 use nix::unistd;
 
-use super::Sys;
+use super::{Sys, cvt};
 
 /// A directory for use as the beginning of other paths.
 pub(crate) const FIND_DIR: OFlag = OFlag::O_PATH
@@ -147,9 +147,40 @@ pub(crate) fn open_in_root(root: BorrowedFd, path: &CStr, flags: OFlag) -> Sys<O
 }
 
 /// Opens `path` like that, but only on the very mount that `root` is on, and so
-/// never in what was bound somewhere below: EXDEV. Not without openat2(2).
+/// never in what was bound somewhere below: EXDEV.
 pub(crate) fn open_on_mount(root: BorrowedFd, path: &CStr, flags: OFlag) -> Sys<OwnedFd> {
-    resolve(root, path, flags, fcntl::ResolveFlag::RESOLVE_NO_XDEV)
+    match resolve(root, path, flags, fcntl::ResolveFlag::RESOLVE_NO_XDEV) {
+        Err(Errno::ENOSYS) => {
+            let found = walk(root, path, flags | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW)?;
+            match mount_id(root)? == mount_id(found.as_fd())? {
+                true => Ok(found),
+                false => Err(Errno::EXDEV),
+            }
+        }
+        other => other,
+    }
+}
+
+/// Which mount this is on, statx(2).
+fn mount_id(fd: BorrowedFd) -> Sys<u64> {
+    const MNT_ID: libc::c_uint = 0x1000;
+    // SAFETY: an all-zero statx is one of which nothing is known.
+    let mut status: libc::statx = unsafe { std::mem::zeroed() };
+    // SAFETY: the path is NUL-terminated, and the structure is ours for the call.
+    cvt(unsafe {
+        libc::syscall(
+            libc::SYS_statx,
+            fd.as_raw_fd(),
+            c"".as_ptr(),
+            libc::AT_EMPTY_PATH,
+            MNT_ID,
+            &raw mut status,
+        )
+    })?;
+    match status.stx_mask & MNT_ID {
+        0 => Err(Errno::ENOSYS),
+        _ => Ok(status.stx_mnt_id),
+    }
 }
 
 fn resolve(root: BorrowedFd, path: &CStr, flags: OFlag, more: fcntl::ResolveFlag) -> Sys<OwnedFd> {
