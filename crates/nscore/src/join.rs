@@ -7,7 +7,6 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use nix::errno::Errno;
-use nix::poll::PollTimeout;
 
 use crate::caller;
 use crate::cgroup;
@@ -27,9 +26,9 @@ use crate::record::{Record, Terms};
 use crate::sealed;
 use crate::signals::Signals;
 use crate::supervise::{self, Outcome, Role};
-use crate::sys::descriptors;
 use crate::sys::shim::Image;
 use crate::sys::tty::Look;
+use crate::sys::{descriptors, socket};
 use crate::target::{Found, Target};
 use crate::user::{self, Login, UserSpec};
 
@@ -37,14 +36,10 @@ mod inside;
 #[cfg(test)]
 mod tests;
 
-use inside::{Started, Step, is_readable};
+use inside::{Started, Step};
 
 /// What most errors are about.
 const ENTER: &str = "enter the container";
-
-/// In milliseconds, how long the shim may take to become the program. Then that
-/// counts as done: something in the container may keep the shim's socket open.
-const EXEC: u16 = 5_000;
 
 /// A command to run in a container.
 #[derive(Debug, Clone)]
@@ -276,12 +271,9 @@ impl Entry {
         };
         let (mut running, mut tried) = (None, None);
         loop {
-            let limit = tried
-                .as_ref()
-                .map_or(PollTimeout::NONE, |_| PollTimeout::from(EXEC));
+            let limit = sealed::patience(tried.as_ref());
             signals.wait_for_any([socket.as_fd(), command.pidfd()], limit, ENTER)?;
-            // An end of file is not all that ends this: it could be withheld.
-            if !is_readable(socket.as_fd()) {
+            if !socket::is_readable(socket.as_fd()) {
                 break;
             }
             match self.next(&socket)? {

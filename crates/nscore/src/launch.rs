@@ -8,6 +8,7 @@ use std::path::Path;
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
+use nix::poll::{PollFd, PollFlags, poll};
 use nix::sys::stat::Mode;
 use nix::unistd;
 
@@ -166,7 +167,7 @@ impl Boot<'_> {
             }
             (_, [copy, ..]) => (None, copy),
         };
-        await_exec(plan, &socket).inspect_err(|_| sweep(&init, &made))?;
+        await_exec(plan, &init, &socket).inspect_err(|_| sweep(&init, &made))?;
         drop(socket);
         record.as_ref().map_or(Ok(()), Record::seal)?;
         tell_ready(plan, init.pid())?;
@@ -292,9 +293,18 @@ fn await_report(child: &Process, socket: &OwnedFd, signals: &Signals) -> Result<
 }
 
 /// Waits for the exec of init. Signals wait as well: init is to have them.
-fn await_exec(plan: &Plan, socket: &OwnedFd) -> Result<()> {
+fn await_exec(plan: &Plan, init: &Process, socket: &OwnedFd) -> Result<()> {
     let mut tried = None;
-    while let Some(received) = receive(socket)? {
+    loop {
+        let mut fds = [socket.as_fd(), init.pidfd()].map(|fd| PollFd::new(fd, PollFlags::POLLIN));
+        poll(&mut fds, sealed::patience(tried.as_ref()))
+            .map_err(|errno| Error::errno("start init", errno))?;
+        if !socket::is_readable(socket.as_fd()) {
+            return Ok(());
+        }
+        let Some(received) = receive(socket)? else {
+            return Ok(());
+        };
         let report = match received.report {
             Report::Trying(failure) => {
                 tried = Some(failure);
@@ -309,7 +319,6 @@ fn await_exec(plan: &Plan, socket: &OwnedFd) -> Result<()> {
         };
         return Err(explain(plan, report));
     }
-    Ok(())
 }
 
 fn receive(socket: &OwnedFd) -> Result<Option<Received>> {

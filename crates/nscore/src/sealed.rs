@@ -13,6 +13,7 @@ use std::os::unix::fs::MetadataExt as _;
 
 use nix::errno::Errno;
 use nix::mount::MsFlags;
+use nix::poll::PollTimeout;
 
 use crate::error::{Error, Result};
 use crate::exec::{Failure, Program};
@@ -90,6 +91,15 @@ pub(crate) fn exec<'a>(
 /// process: it may still have to remove what was made for it.
 pub(crate) fn await_end(socket: BorrowedFd) {
     while Go::receive(socket).is_ok() {}
+}
+
+/// How long to wait for the next word of a process that is about to exec. Once it is
+/// the shim, something in the container could keep its socket open and withhold the
+/// end of file that says that all is well: so an exec has its time, and then that
+/// counts as said.
+pub(crate) fn patience(tried: Option<&Failure>) -> PollTimeout {
+    const EXEC: u16 = 5_000;
+    tried.map_or(PollTimeout::NONE, |_| EXEC.into())
 }
 
 /// What the shim could not run, from what was told before and its own word.

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::poll::{PollFd, PollFlags, poll};
 use nix::sched::{CloneFlags, setns};
 use nix::sys::stat::Mode;
 use nix::unistd;
@@ -89,6 +89,7 @@ fn at(step: Step) -> impl Fn(Errno) -> Failed {
 /// What we keep of a joiner. Dropping it ends the command, if it still runs.
 pub(super) struct Joiner {
     pid: libc::pid_t,
+    pidfd: OwnedFd,
     /// Where it says which process the command is. Nothing inside ever has the other
     /// end, whose end of file is our end, or that we give up.
     pub(super) life: Option<OwnedFd>,
@@ -115,8 +116,13 @@ impl Drop for Joiner {
     fn drop(&mut self) {
         self.life = None;
         if self.pid > 0 {
-            // Then it ends by itself: killed, it could leave the command behind.
-            let _ = process::wait(self.pid);
+            // Then it ends by itself: killed, it could leave the command behind. Unless
+            // it is frozen, with all else in the container's cgroup.
+            const PATIENCE: u16 = 1000;
+            let end = PollFd::new(self.pidfd.as_fd(), PollFlags::POLLIN);
+            if poll(&mut [end], PATIENCE) == Ok(1) {
+                let _ = process::wait(self.pid);
+            }
         }
     }
 }
@@ -141,9 +147,10 @@ pub(super) fn start(entry: &mut Entry) -> Result<Started> {
             }
             process::exit(0)
         }
-        Fork::Parent { pid, .. } => Ok(Started {
+        Fork::Parent { pid, pidfd } => Ok(Started {
             joiner: Joiner {
                 pid,
+                pidfd,
                 life: Some(our_life),
             },
             command: ours,
@@ -197,7 +204,7 @@ fn joiner(
         unistd::setpgid(own, own).map_err(at(Step::MakeCommand))?;
     }
     // Nothing is ever said to us: this is its end.
-    if is_readable(life) {
+    if socket::is_readable(life) {
         return Ok(());
     }
     // CLONE_PARENT: the command is our parent's child, whose end tells it the
@@ -220,12 +227,6 @@ fn joiner(
             guard::keep(life, pidfd.as_fd(), None, None)
         }
     }
-}
-
-/// Whether there is something to read, or the other end is closed.
-pub(super) fn is_readable(fd: BorrowedFd) -> bool {
-    let mut fds = [PollFd::new(fd, PollFlags::POLLIN)];
-    poll(&mut fds, PollTimeout::ZERO) != Ok(0)
 }
 
 /// Becomes the command; returns only when it cannot.

@@ -4,6 +4,7 @@
 use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd, RawFd};
 
 use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 
 use super::{Sys, cvt};
@@ -74,6 +75,12 @@ pub(crate) fn send(socket: BorrowedFd, bytes: [&[u8]; 2], fds: &[BorrowedFd]) ->
             as libc::c_long,
     )
     .map(drop)
+}
+
+/// Whether there is something to receive, or the other end is closed.
+pub(crate) fn is_readable(socket: BorrowedFd) -> bool {
+    let mut fds = [PollFd::new(socket, PollFlags::POLLIN)];
+    poll(&mut fds, PollTimeout::ZERO) != Ok(0)
 }
 
 /// Receives one message, waiting for it.
