@@ -120,7 +120,9 @@ fn one_dialect(error: &clap::Error) -> String {
     let typed = typed.map(|kind| error.get(kind).map(ToString::to_string));
     let raw = |word: &String| word.contains(char::is_control);
     let raw = typed.into_iter().flatten().filter(raw);
-    raw.fold(text, |text, word| text.replace(&word, &quoted(&word)))
+    raw.fold(text, |text, word| {
+        text.replace(&format!("'{word}'"), &format!("'{}'", quoted(&word)))
+    })
 }
 
 /// Writes to standard output, whose reader may have read enough.

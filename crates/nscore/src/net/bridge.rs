@@ -10,12 +10,14 @@ use std::os::fd::AsRawFd as _;
 use nix::errno::Errno;
 use nix::net::if_::if_nametoindex;
 use nix::sched::{CloneFlags, setns};
+use nix::sys::wait::WaitStatus;
 
 use super::netlink::{self, Netlink};
 use crate::errand;
 use crate::error::{Error, Result, quoted};
 use crate::hint::Op;
 use crate::namespaces;
+use crate::outcome;
 use crate::process::Process;
 use crate::signals::Signals;
 use crate::sys::Sys;
@@ -125,7 +127,8 @@ impl Bridge {
             self.configure_here().map(|()| 0)
         };
         match errand::run(&what, signals, configure)? {
-            Ok(_) => Ok(()),
+            Ok(WaitStatus::Exited(..)) => Ok(()),
+            Ok(status) => Err(outcome::ended_early(status)),
             Err(errno) => Err(Error::errno(what, errno)),
         }
     }
