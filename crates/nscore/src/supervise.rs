@@ -14,7 +14,7 @@ use crate::console::{self, Console, Event};
 use crate::error::{Error, Result};
 use crate::harden::Resting;
 use crate::net::Attached;
-pub(crate) use crate::outcome::Outcome;
+use crate::outcome::Outcome;
 use crate::plan::Life;
 use crate::process::Process;
 use crate::signals::{Arrived, Signals};

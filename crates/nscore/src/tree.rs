@@ -102,9 +102,9 @@ fn whole(base: BorrowedFd, ids: BorrowedFd) -> Sys<OwnedFd> {
     Ok(tree)
 }
 
-/// What the mount that shows this file or directory keeps from the host: writing,
-/// and opening devices. A clone of the supervisor's does as well, but unless it is
-/// locked container root can change that.
+/// What the mount that shows this file or directory does not allow: writing, opening
+/// devices. Nor does a clone of the supervisor's, but unless that is locked container
+/// root can change it.
 pub(crate) fn limits(path: &Path) -> Result<FsFlags> {
     let failed = |errno| Error::errno(format!("look at {}", quoted(path)), errno);
     let mount = statvfs(path).map_err(failed)?;

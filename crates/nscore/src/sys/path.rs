@@ -41,9 +41,7 @@ pub(crate) fn remove_dir(dir: BorrowedFd, name: &CStr) -> Sys<()> {
 
 /// Takes away what is mounted on the last component of `path` in `root`.
 pub(crate) fn uncover(root: BorrowedFd, path: &CStr) -> Sys<()> {
-    let mut buffer = [0; libc::PATH_MAX as usize];
-    let (parent, name) = split(path, &mut buffer)?;
-    let dir = open_in_root(root, parent, OFlag::O_PATH | OFlag::O_DIRECTORY)?;
+    let (dir, name) = parent_in_root(root, path)?;
     unistd::fchdir(&dir)?;
     while mount::umount2(name, MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW).is_ok() {}
     Ok(())
@@ -52,13 +50,19 @@ pub(crate) fn uncover(root: BorrowedFd, path: &CStr) -> Sys<()> {
 /// Removes the empty directory, the file or the link that is the last component
 /// of `path` in `root`.
 pub(crate) fn unmake(root: BorrowedFd, path: &CStr) -> Sys<()> {
-    let mut buffer = [0; libc::PATH_MAX as usize];
-    let (parent, name) = split(path, &mut buffer)?;
-    let dir = open_in_root(root, parent, OFlag::O_PATH | OFlag::O_DIRECTORY)?;
+    let (dir, name) = parent_in_root(root, path)?;
     match remove_dir(dir.as_fd(), name) {
         Err(Errno::ENOTDIR) => unistd::unlinkat(&dir, name, unistd::UnlinkatFlags::NoRemoveDir),
         other => other,
     }
+}
+
+/// The directory that holds the last component of `path` in `root`, and that
+/// component.
+fn parent_in_root<'a>(root: BorrowedFd, path: &'a CStr) -> Sys<(OwnedFd, &'a CStr)> {
+    let mut buffer = [0; libc::PATH_MAX as usize];
+    let (parent, name) = split(path, &mut buffer)?;
+    Ok((open_in_root(root, parent, FIND_DIR)?, name))
 }
 
 /// Makes an empty file, a mount point for another.
