@@ -247,6 +247,10 @@ pub(crate) fn mount_working_directory(known: &CStr) -> Sys<OwnedFd> {
 
 /// Makes the working directory the root of this mount namespace and forgets
 /// the old root, pivot_root(2) "pivot_root(".", ".")".
+///
+/// A mount namespace that begins with the new root, OPEN_TREE_NAMESPACE of Linux
+/// 7.0, saves the pivot and will not do: a user namespace may mount /proc only
+/// where one is visible already, and there is none in it.
 pub(crate) fn pivot_here() -> Sys<()> {
     unistd::pivot_root(c".", c".")?;
     nix::mount::umount2(c".", MntFlags::MNT_DETACH)?;
