@@ -265,7 +265,7 @@ impl<'a> Child<'a> {
                 descriptors::make_stream(self.socket, init::SOCKET)?;
                 let login = self.login.as_deref();
                 return Err(Failed::Exec(match &self.sealed {
-                    Some(image) => program.exec_image(image.as_fd(), login),
+                    Some(image) => program.exec_image(image.as_fd(), login).into(),
                     None => program.exec_as_user(login, room),
                 }));
             }

@@ -1,27 +1,28 @@
 //! Programs to exec: arguments and environment prepared before the clone,
-//! candidates from a PATH, and why an exec failed.
+//! candidates from a PATH, and what an exec that failed means.
 
-use std::borrow::Cow;
 use std::cell::Cell;
+use std::convert::Infallible;
 use std::ffi::{CStr, CString, OsStr, OsString};
 use std::fmt;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 
 use nix::errno::Errno;
-use nix::fcntl::OFlag;
-use nix::sys::stat::{self, Mode, SFlag};
+use nix::sys::stat::SFlag;
 
 use crate::environ::{self, Variables};
 use crate::error::{self, Error, Result, quoted};
-use crate::sys::process;
+use crate::sys::{Sys, process};
 use crate::user::Login;
 
 mod arrays;
+mod candidate;
 mod header;
 mod indirect;
 
 pub(crate) use arrays::LOGIN;
 use arrays::{Array, Environment};
+pub(crate) use candidate::{Candidate, Failure, HEADER};
 
 /// The shell that runs helpers and is the default command.
 pub(crate) const SHELL: &str = "/bin/sh";
@@ -41,21 +42,6 @@ pub(crate) struct Program {
     shim: Vec<Cell<*const libc::c_char>>,
     environment: Environment,
 }
-
-/// Why an exec failed: enough for the parent to say so.
-#[derive(Debug, Clone)]
-pub(crate) struct Failure<'a> {
-    pub(crate) errno: Errno,
-    /// Which candidate.
-    pub(crate) candidate: usize,
-    /// The file's type and mode, 0 when there is no file.
-    pub(crate) mode: u32,
-    /// How its contents begin, where that matters.
-    pub(crate) header: Cow<'a, [u8]>,
-}
-
-/// Enough room for the program headers of a file and the name of its loader.
-pub(crate) const HEADER: usize = 2048;
 
 impl Program {
     /// `command` as looked up in `path` unless its name has a slash.
@@ -157,76 +143,37 @@ impl Program {
     ) -> Failure<'a> {
         self.environment.say_who(login);
         let arguments = &self.arguments.pointers;
-        let failure = self.first(room, |candidate, _| self.exec_as(candidate, arguments));
+        let Err(failure) = self.first(room, |path, _| self.exec_as(path, arguments));
+        let candidate = &failure.candidate;
         // As execvp(3), a text without "#!" is a script of the shell's.
-        if failure.errno == Errno::ENOEXEC && failure.is_text() {
-            self.exec_as(SHELL_C, &self.scripts[failure.candidate]);
+        if failure.errno == Errno::ENOEXEC && candidate.is_text() {
+            let Err(_) = self.exec_as(SHELL_C, &self.scripts[candidate.index]);
         }
         failure
     }
 
-    /// What an attempt makes of the first candidate that it has something to say of.
-    fn first<'a>(
-        &self,
-        room: &'a mut [u8],
-        attempt: impl Fn(&CStr, &mut [u8]) -> Errno,
-    ) -> Failure<'a> {
-        let mut forbidden = None;
-        for (i, candidate) in self.candidates.iter().enumerate() {
-            let errno = attempt(candidate, room);
-            let failure = Failure::new(errno, i);
-            match errno {
-                // As execvp(3): what is not there, or in a directory that we
-                // may not search, may be further on. What is there and
-                // forbidden is remembered.
-                Errno::ENOENT | Errno::ENOTDIR if self.candidates.len() > 1 => {}
-                Errno::EACCES => {
-                    let failure = failure.look_at(candidate);
-                    if failure.mode != 0 || self.candidates.len() == 1 {
-                        forbidden.get_or_insert(failure);
-                    }
-                }
-                _ => return failure.look_at(candidate).look_into(candidate, room),
-            }
-        }
-        forbidden.unwrap_or_else(|| self.look_for(room))
-    }
-
-    /// Why none of several candidates could be run, though none is forbidden: what
-    /// is there all the same lacks its interpreter.
-    fn look_for<'a>(&self, room: &'a mut [u8]) -> Failure<'a> {
-        let mut candidates = self.candidates.iter().enumerate();
-        let there = candidates.find_map(|(i, candidate)| {
-            let failure = Failure::new(Errno::ENOENT, i).look_at(candidate);
-            (failure.mode != 0).then_some((failure, candidate))
-        });
-        match there {
-            Some((failure, candidate)) => failure.look_into(candidate, room),
-            None => Failure::new(Errno::ENOENT, 0),
-        }
-    }
-
     #[allow(unsafe_code)]
-    fn exec_as(&self, path: &CStr, arguments: &[*const libc::c_char]) -> Errno {
+    fn exec_as(&self, path: &CStr, arguments: &[*const libc::c_char]) -> Sys<Infallible> {
         // SAFETY: both arrays end in null. Their strings live in self and, for
         // the time of exec_as_user, in its login.
-        unsafe { process::exec(path, arguments.as_ptr(), self.environment.as_ptr()) }
+        Err(unsafe { process::exec(path, arguments.as_ptr(), self.environment.as_ptr()) })
     }
 
     /// The failure as a message: 127 when something is not there, else 126.
     pub(crate) fn explain(&self, failure: &Failure) -> Error {
-        let shown = match self.candidates.get(failure.candidate) {
-            Some(path) if failure.mode != 0 => quoted(OsStr::from_bytes(path.to_bytes())),
+        let Failure { errno, candidate } = failure;
+        let shown = match self.candidates.get(candidate.index) {
+            Some(path) if candidate.mode != 0 => quoted(OsStr::from_bytes(path.to_bytes())),
             _ => self.name(),
         };
         let what = format!("run {shown}");
-        let header = &*failure.header;
-        let directory = SFlag::from_bits_truncate(failure.mode) & SFlag::S_IFMT == SFlag::S_IFDIR;
-        match failure.errno {
-            Errno::ENOENT if failure.mode == 0 && !shown.contains('/') => {
+        let header = &*candidate.header;
+        let kind = SFlag::from_bits_truncate(candidate.mode) & SFlag::S_IFMT;
+        match *errno {
+            Errno::ENOENT if candidate.mode == 0 && !shown.contains('/') => {
                 Error::new(what, "command not found").with_status(127)
             }
-            Errno::ENOENT if failure.mode != 0 => match header::interpreter(header) {
+            Errno::ENOENT if candidate.mode != 0 => match header::interpreter(header) {
                 Some(loader) => {
                     let loader = quoted(OsStr::from_bytes(loader));
                     Error::new(what, format!("its interpreter {loader} is missing"))
@@ -236,7 +183,9 @@ impl Program {
                 None => Error::new(what, "its interpreter is missing").with_status(127),
             },
             errno @ (Errno::ENOENT | Errno::ENOTDIR) => Error::errno(what, errno).with_status(127),
-            Errno::EACCES if directory => Error::new(what, "is a directory").with_status(126),
+            Errno::EACCES if kind == SFlag::S_IFDIR => {
+                Error::new(what, "is a directory").with_status(126)
+            }
             Errno::ENOEXEC => match header::foreign_machine(header) {
                 Some(machine) => Error::new(what, format!("it is a program for {machine}")),
                 None => Error::errno(what, Errno::ENOEXEC),
@@ -254,39 +203,6 @@ impl Program {
             .map(|name| name.to_bytes())
             .unwrap_or_default();
         quoted(OsStr::from_bytes(name))
-    }
-}
-
-impl<'a> Failure<'a> {
-    pub(crate) fn new(errno: Errno, candidate: usize) -> Failure<'static> {
-        Failure {
-            errno,
-            candidate,
-            mode: 0,
-            header: Cow::Borrowed(&[]),
-        }
-    }
-
-    /// Whether the file is text, and so a script of the shell's if of nothing.
-    fn is_text(&self) -> bool {
-        !self.header.is_empty() && !self.header.contains(&0)
-    }
-
-    /// Looks at the file that could not be run.
-    fn look_at(mut self, path: &CStr) -> Failure<'a> {
-        self.mode = stat::stat(path).map_or(0, |status| status.st_mode);
-        self
-    }
-
-    /// Looks at how its contents begin.
-    fn look_into(mut self, path: &CStr, room: &'a mut [u8]) -> Failure<'a> {
-        // O_NONBLOCK: the file may be a pipe that nobody writes to.
-        let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
-        if let Ok(file) = nix::fcntl::open(path, flags, Mode::empty()) {
-            let len = nix::unistd::read(&file, &mut *room).unwrap_or(0);
-            self.header = Cow::Borrowed(&room[..len]);
-        }
-        self
     }
 }
 

@@ -93,7 +93,7 @@ fn become_command(program: &Program, socket: &OwnedFd, console: bool) -> ! {
     let mut room = [0; exec::HEADER];
     let failure = match prepared() {
         Ok(()) => program.exec(&mut room),
-        Err(errno) => exec::Failure::new(errno, 0),
+        Err(errno) => errno.into(),
     };
     let missing = failure.errno == Errno::ENOENT;
     // The supervisor's end is our end, so somebody reads this.

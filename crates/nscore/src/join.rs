@@ -280,7 +280,7 @@ impl Entry {
             match self.next(&socket)? {
                 None => break,
                 Some((Report::Running, fds)) if running.is_none() => running = Some(fds),
-                Some((Report::Trying(failure), _)) if tried.is_none() => tried = Some(failure),
+                Some((Report::Trying(candidate), _)) if tried.is_none() => tried = Some(candidate),
                 Some((Report::Refused { errno }, _)) => {
                     return Err(self.program.explain(&sealed::refusal(tried, errno)));
                 }

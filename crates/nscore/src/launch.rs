@@ -306,8 +306,8 @@ fn await_exec(plan: &Plan, init: &Process, socket: &OwnedFd) -> Result<()> {
             return Ok(());
         };
         let report = match received.report {
-            Report::Trying(failure) => {
-                tried = Some(failure);
+            Report::Trying(candidate) => {
+                tried = Some(candidate);
                 continue;
             }
             Report::Refused { errno } => Report::Exec {

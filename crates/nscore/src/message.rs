@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
 
-use crate::exec::{Failure, HEADER};
+use crate::exec::{Candidate, Failure, HEADER};
 use crate::sys::socket::{self, MAX_FDS};
 use crate::sys::{Sys, shim};
 
@@ -25,8 +25,8 @@ pub(crate) enum Report<'a> {
     /// Something that was added to the root file system, for the supervisor to
     /// remove if the exec fails. That root comes along with the first.
     Made(Cow<'a, [u8]>),
-    /// The shim is about to run this; the error number says nothing yet.
-    Trying(Failure<'a>),
+    /// The shim is about to run this.
+    Trying(Candidate<'a>),
     /// It could not.
     Refused { errno: Errno },
     /// Another process has been made, which is to be the command in a container,
@@ -91,19 +91,14 @@ impl Report<'_> {
             Report::Started { pid } => [STARTED, pid.cast_unsigned(), 0, 0, 0],
             Report::Helper { status } => [HELPER, status.cast_unsigned(), 0, 0, 0],
             Report::Exec { action, failure } => {
-                follows = &failure.header;
-                let candidate = number(failure.candidate);
-                [
-                    EXEC,
-                    number(*action),
-                    failure.errno as u32,
-                    candidate,
-                    failure.mode,
-                ]
+                let Failure { errno, candidate } = failure;
+                follows = &candidate.header;
+                let index = number(candidate.index);
+                [EXEC, number(*action), *errno as u32, index, candidate.mode]
             }
-            Report::Trying(failure) => {
-                follows = &failure.header;
-                [TRYING, 0, 0, number(failure.candidate), failure.mode]
+            Report::Trying(candidate) => {
+                follows = &candidate.header;
+                [TRYING, 0, 0, number(candidate.index), candidate.mode]
             }
             Report::Made(path) => {
                 follows = path;
@@ -137,9 +132,8 @@ impl Report<'_> {
         let errno = Errno::from_raw(two.cast_signed());
         let follows = bytes.get(NUMBERS * 4..received.len).unwrap_or_default();
         let follows = follows.to_vec();
-        let failure = |header| Failure {
-            errno,
-            candidate: three as usize,
+        let candidate = |header| Candidate {
+            index: three as usize,
             mode: four,
             header: Cow::Owned(header),
         };
@@ -157,9 +151,12 @@ impl Report<'_> {
             },
             EXEC => Report::Exec {
                 action: one as usize,
-                failure: failure(follows),
+                failure: Failure {
+                    errno,
+                    candidate: candidate(follows),
+                },
             },
-            TRYING => Report::Trying(failure(follows)),
+            TRYING => Report::Trying(candidate(follows)),
             MADE => Report::Made(Cow::Owned(follows)),
             REFUSED => Report::Refused {
                 errno: Errno::from_raw(one.cast_signed()),
@@ -181,10 +178,14 @@ mod tests {
     #[test]
     fn reports_arrive_as_sent() {
         let (ours, theirs) = socket::pair().unwrap();
-        let failure = Failure {
+        let candidate = Candidate {
+            index: 3,
             mode: 0o100_755,
             header: Cow::Borrowed(b"#!"),
-            ..Failure::new(Errno::ENOEXEC, 3)
+        };
+        let failure = Failure {
+            errno: Errno::ENOEXEC,
+            candidate,
         };
         Report::Exec {
             action: 40,
@@ -200,11 +201,10 @@ mod tests {
         else {
             panic!("another report")
         };
-        assert_eq!(
-            (action, failure.candidate, failure.errno),
-            (40, 3, Errno::ENOEXEC)
-        );
-        assert_eq!((failure.mode, &*failure.header), (0o100_755, &b"#!"[..]));
+        let Failure { errno, candidate } = failure;
+        assert_eq!((action, errno), (40, Errno::ENOEXEC));
+        assert_eq!((candidate.index, candidate.mode), (3, 0o100_755));
+        assert_eq!(&*candidate.header, b"#!");
         let running = Report::receive(&ours).unwrap().unwrap();
         assert!(
             matches!(running.report, Report::Running)

@@ -16,7 +16,7 @@ use nix::mount::MsFlags;
 use nix::poll::PollTimeout;
 
 use crate::error::{Error, Result};
-use crate::exec::{Failure, Program};
+use crate::exec::{Candidate, Failure, Program};
 use crate::message::{Go, Report};
 use crate::sys::mount::FileSystem;
 use crate::sys::shim::{self, Image};
@@ -74,16 +74,20 @@ pub(crate) fn exec<'a>(
     socket: BorrowedFd,
     room: &'a mut [u8],
 ) -> Failure<'a> {
-    let chosen = program.choose(room);
-    if chosen.errno != Errno::UnknownErrno {
-        return chosen;
-    }
+    let chosen = match program.choose(room) {
+        Ok(chosen) => chosen,
+        Err(failure) => return failure,
+    };
     let told = Report::Trying(chosen.clone())
         .send(socket, &[])
         .and_then(|()| descriptors::make_stream(socket, shim::SOCKET));
-    match told {
+    let errno = match told {
         Ok(()) => program.exec_shim(login, shim, &chosen),
-        Err(errno) => Failure { errno, ..chosen },
+        Err(errno) => errno,
+    };
+    Failure {
+        errno,
+        candidate: chosen,
     }
 }
 
@@ -97,13 +101,15 @@ pub(crate) fn await_end(socket: BorrowedFd) {
 /// the shim, something in the container could keep its socket open and withhold the
 /// end of file that says that all is well: so an exec has its time, and then that
 /// counts as said.
-pub(crate) fn patience(tried: Option<&Failure>) -> PollTimeout {
+pub(crate) fn patience(tried: Option<&Candidate>) -> PollTimeout {
     const EXEC: u16 = 5_000;
     tried.map_or(PollTimeout::NONE, |_| EXEC.into())
 }
 
 /// What the shim could not run, from what was told before and its own word.
-pub(crate) fn refusal(tried: Option<Failure>, errno: Errno) -> Failure {
-    let tried = tried.unwrap_or(Failure::new(errno, 0));
-    Failure { errno, ..tried }
+pub(crate) fn refusal(tried: Option<Candidate>, errno: Errno) -> Failure {
+    Failure {
+        errno,
+        candidate: tried.unwrap_or_default(),
+    }
 }

@@ -8,7 +8,7 @@ use nix::unistd;
 use super::talk::Failed;
 use super::{Child, NAME};
 use crate::action::Place;
-use crate::exec::{Failure, Program};
+use crate::exec::Program;
 use crate::sys::clone::{self, Fork};
 use crate::sys::{process, signal};
 
@@ -29,7 +29,7 @@ impl Child<'_> {
                 stat::umask(self.umask);
                 let failure = match signal::reset_all() {
                     Ok(()) => program.exec(room),
-                    Err(errno) => Failure::new(errno, 0),
+                    Err(errno) => errno.into(),
                 };
                 // 127 is what a shell says of itself when it is missing.
                 process::exit(if failure.errno == Errno::ENOENT {

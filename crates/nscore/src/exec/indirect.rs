@@ -9,18 +9,15 @@ use nix::sys::stat::{self, SFlag};
 use nix::unistd::{self, AccessFlags};
 
 use super::arrays::array;
-use super::{Failure, Program, SHELL_C, header};
+use super::candidate::header_of;
+use super::{Candidate, Failure, Program, SHELL_C, header};
 use crate::sys::{Sys, path, shim};
 use crate::user::Login;
 
 impl Program {
-    /// The candidate that an exec would take, as far as can be told without one,
-    /// with no error number; else why there is none.
-    pub(crate) fn choose<'a>(&self, room: &'a mut [u8]) -> Failure<'a> {
-        self.first(room, |candidate, room| {
-            let refused = runnable(candidate, room).err();
-            refused.unwrap_or(Errno::UnknownErrno)
-        })
+    /// The candidate that an exec would take, as far as can be told without one.
+    pub(crate) fn choose<'a>(&self, room: &'a mut [u8]) -> Result<Candidate<'a>, Failure<'a>> {
+        self.first(room, runnable).map(|((), candidate)| candidate)
     }
 
     /// Becomes the shim, which becomes this candidate, or tells why not.
@@ -29,28 +26,25 @@ impl Program {
         &self,
         login: Option<&Login>,
         shim: BorrowedFd,
-        chosen: &Failure,
-    ) -> Failure<'static> {
+        chosen: &Candidate,
+    ) -> Errno {
         self.environment.say_who(login);
-        let i = chosen.candidate;
         let shell = if chosen.is_text() { SHELL_C } else { c"" };
         self.shim[0].set(shell.as_ptr());
-        self.shim[1].set(self.candidates[i].as_ptr());
+        self.shim[1].set(self.candidates[chosen.index].as_ptr());
         // SAFETY: both arrays end in null, and their strings live in self and in
         // the login.
-        let errno = unsafe { shim::exec(shim, array(&self.shim), self.environment.as_ptr()) };
-        Failure::new(errno, i)
+        unsafe { shim::exec(shim, array(&self.shim), self.environment.as_ptr()) }
     }
 
     /// Becomes the program in this open file.
     #[allow(unsafe_code)]
-    pub(crate) fn exec_image(&self, image: BorrowedFd, login: Option<&Login>) -> Failure<'static> {
+    pub(crate) fn exec_image(&self, image: BorrowedFd, login: Option<&Login>) -> Errno {
         self.environment.say_who(login);
         let arguments = self.arguments.pointers.as_ptr();
         // SAFETY: both arrays end in null, and their strings live in self and in
         // the login.
-        let errno = unsafe { shim::exec(image, arguments, self.environment.as_ptr()) };
-        Failure::new(errno, 0)
+        unsafe { shim::exec(image, arguments, self.environment.as_ptr()) }
     }
 }
 
@@ -61,8 +55,7 @@ fn runnable(program: &CStr, room: &mut [u8]) -> Sys<()> {
         return Err(Errno::EACCES);
     }
     unistd::access(program, AccessFlags::X_OK)?;
-    let file = Failure::new(Errno::UnknownErrno, 0).look_into(program, room);
-    let Some(interpreter) = header::interpreter(&file.header) else {
+    let Some(interpreter) = header::interpreter(header_of(program, room)) else {
         return Ok(());
     };
     let mut buffer = [0; libc::PATH_MAX as usize];

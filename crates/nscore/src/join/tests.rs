@@ -1,5 +1,5 @@
 use super::*;
-use crate::exec::Failure;
+use crate::exec::Candidate;
 use crate::sys::{process, socket};
 use nix::sched::CloneFlags;
 use std::os::fd::BorrowedFd;
@@ -72,11 +72,7 @@ fn an_end_of_file_withheld_is_not_waited_for() {
     let heard = hear(|joiner, command, pidfd, pid| {
         tell(joiner, &Report::Started { pid }, &[pidfd]);
         tell(command, &Report::Running, &[]);
-        tell(
-            command,
-            &Report::Trying(Failure::new(Errno::ENOENT, 0)),
-            &[],
-        );
+        tell(command, &Report::Trying(Candidate::default()), &[]);
         withheld = command.try_clone().ok();
         process::kill(pidfd).unwrap();
     });
