@@ -13,6 +13,7 @@ use nix::errno::Errno;
 use nix::mount::MsFlags;
 
 use crate::action::{At, Place};
+use crate::sys::mount::Depth;
 use crate::sys::mount::FileSystem;
 use crate::sys::{Sys, mount, path};
 
@@ -76,10 +77,10 @@ impl Mask {
     pub(crate) fn perform(&self, place: BorrowedFd) -> Sys<()> {
         let name = self.at.1;
         let done = match self.how {
-            How::Empty => mount::bind(c"/dev/null", place, name, false),
+            How::Empty => mount::bind(c"/dev/null", place, name, Depth::One),
             How::EmptyDirectory => path::open_dir(place, name)
                 .and_then(|target| mount::mount(&NOTHING, target.as_fd())),
-            How::ReadOnly => mount::bind(name, place, name, true)
+            How::ReadOnly => mount::bind(name, place, name, Depth::All)
                 .and_then(|()| mount::set_read_only(place, name)),
         };
         match done {

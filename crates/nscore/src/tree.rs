@@ -14,7 +14,8 @@ use nix::sys::statvfs::{FsFlags, statvfs};
 use crate::error::{Error, Result, quoted, quoted_c};
 use crate::hint::Op;
 use crate::namespaces;
-use crate::sys::{Sys, layers, mount, path};
+use crate::sys::mount::{self, Depth};
+use crate::sys::{Sys, layers, path};
 
 /// One tree, decided.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,7 +32,7 @@ pub(crate) enum Tree {
     /// The directory that changes go to.
     Changes(CString),
     /// The source of a bind, with the ids on disk.
-    Bind { path: CString, recursive: bool },
+    Bind { path: CString, depth: Depth },
 }
 
 impl Tree {
@@ -58,9 +59,9 @@ impl Tree {
         let flags = OFlag::O_PATH | OFlag::O_DIRECTORY;
         let base = || path::open_known_dir(self.base(), flags);
         match self {
-            Tree::Bind { path, recursive } => {
-                let tree = mount::open_tree(AT_FDCWD, path, *recursive)?;
-                layers::separate(tree.as_fd(), *recursive, None)?;
+            Tree::Bind { path, depth } => {
+                let tree = mount::open_tree(AT_FDCWD, path, *depth)?;
+                layers::separate(tree.as_fd(), *depth, None)?;
                 Ok(Some(tree))
             }
             Tree::Whole(_) => match whole(base()?.as_fd(), ids) {
@@ -68,16 +69,16 @@ impl Tree {
                 other => other.map(Some),
             },
             Tree::Root(_) | Tree::Changes(_) => {
-                let tree = mount::open_tree(base()?.as_fd(), c"", false)?;
-                layers::separate(tree.as_fd(), false, Some(ids))?;
+                let tree = mount::open_tree(base()?.as_fd(), c"", Depth::One)?;
+                layers::separate(tree.as_fd(), Depth::One, Some(ids))?;
                 Ok(Some(tree))
             }
             Tree::Part(_, inside) => {
                 let part = path::open_below(base()?.as_fd(), inside, flags)?;
-                let tree = mount::open_tree(part.as_fd(), c"", false)?;
-                match layers::separate(tree.as_fd(), false, Some(ids)) {
+                let tree = mount::open_tree(part.as_fd(), c"", Depth::One)?;
+                match layers::separate(tree.as_fd(), Depth::One, Some(ids)) {
                     Err(Errno::EINVAL | Errno::EPERM) => {
-                        layers::separate(tree.as_fd(), false, None)?;
+                        layers::separate(tree.as_fd(), Depth::One, None)?;
                     }
                     other => other?,
                 }
@@ -91,11 +92,11 @@ impl Tree {
 /// /proc of a chroot's for example, would spoil all of it: then the root alone
 /// is.
 fn whole(base: BorrowedFd, ids: BorrowedFd) -> Sys<OwnedFd> {
-    let tree = mount::open_tree(base, c"", true)?;
-    match layers::separate(tree.as_fd(), true, Some(ids)) {
+    let tree = mount::open_tree(base, c"", Depth::All)?;
+    match layers::separate(tree.as_fd(), Depth::All, Some(ids)) {
         Err(Errno::EINVAL | Errno::EPERM) => {
-            layers::separate(tree.as_fd(), true, None)?;
-            layers::separate(tree.as_fd(), false, Some(ids))?;
+            layers::separate(tree.as_fd(), Depth::All, None)?;
+            layers::separate(tree.as_fd(), Depth::One, Some(ids))?;
         }
         other => other?,
     }

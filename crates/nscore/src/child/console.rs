@@ -22,7 +22,7 @@ impl Child<'_> {
         look.apply(&slave)?;
         let dev = self.place(Place::Dev)?;
         path::make_file(dev, c"console")?;
-        mount::bind(c"pts/0", dev, c"console", false)?;
+        mount::bind(c"pts/0", dev, c"console", mount::Depth::One)?;
         self.console = Some((master, slave));
         Ok(())
     }

@@ -16,7 +16,7 @@ impl Child<'_> {
         if self.before.is_some() || self.made.is_empty() {
             return Ok(());
         }
-        match mount::open_tree(self.place(Place::Root)?, c"", true) {
+        match mount::open_tree(self.place(Place::Root)?, c"", mount::Depth::All) {
             Err(Errno::ENOSYS) => {}
             before => self.before = Some(before?),
         }

@@ -18,12 +18,8 @@ use crate::sys::{Sys, mount, path};
 impl<'a> Child<'a> {
     pub(super) fn mounts(&mut self, step: &'a Step) -> Sys<()> {
         match step {
-            Step::Open {
-                path,
-                recursive,
-                slot,
-            } => {
-                let tree = mount::open_tree(AT_FDCWD, path, *recursive)?;
+            Step::Open { path, depth, slot } => {
+                let tree = mount::open_tree(AT_FDCWD, path, *depth)?;
                 *self.opened.get_mut(*slot).ok_or(Errno::EBADF)? = Some(tree);
                 Ok(())
             }

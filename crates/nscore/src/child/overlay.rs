@@ -12,6 +12,7 @@ use nix::unistd::{self, Gid, Uid};
 use super::Child;
 use crate::action::Place;
 use crate::overlay::{Layer, LayerSource, Mask, Merge, Step, StoreSource};
+use crate::sys::mount::Depth;
 use crate::sys::mount::FileSystem;
 use crate::sys::path::FIND_DIR;
 use crate::sys::{Sys, layers, mount, path};
@@ -35,7 +36,7 @@ impl Child<'_> {
             Step::Scratch => self.make_scratch(),
             Step::Store(source) => self.attach_store(*source),
             Step::Base => {
-                let tree = mount::open_tree(self.place(Place::Changes)?, c"", false)?;
+                let tree = mount::open_tree(self.place(Place::Changes)?, c"", Depth::One)?;
                 self.attach_root(tree)
             }
             Step::MakeDirs(dirs) => dirs.iter().try_for_each(|dir| {
@@ -92,7 +93,11 @@ impl Child<'_> {
     fn attach_store(&mut self, source: StoreSource) -> Sys<()> {
         let tree = match source {
             StoreSource::Memory => None,
-            StoreSource::Opened => Some(mount::open_tree(self.place(Place::Store)?, c"", false)?),
+            StoreSource::Opened => Some(mount::open_tree(
+                self.place(Place::Store)?,
+                c"",
+                Depth::One,
+            )?),
             StoreSource::Tree(index) => Some(self.tree(index)?),
         };
         let scratch = self.place(Place::Scratch)?;
@@ -115,7 +120,7 @@ impl Child<'_> {
             LayerSource::Tree(index) => self.tree(index)?,
             LayerSource::Same => {
                 let same = path::open_below(self.place(Place::Lower)?, &layer.at, FIND_DIR)?;
-                mount::open_tree(same.as_fd(), c"", false)?
+                mount::open_tree(same.as_fd(), c"", Depth::One)?
             }
         };
         let scratch = self.place(Place::Scratch)?;

@@ -11,6 +11,7 @@ use nix::unistd::{self, AccessFlags};
 use super::{Child, directory_mode};
 use crate::action::{At, BindKind};
 use crate::namespaces::NEWTIME;
+use crate::sys::mount::Depth;
 use crate::sys::mount::FileSystem;
 use crate::sys::{Sys, mount, path};
 
@@ -36,11 +37,11 @@ impl Child<'_> {
         match kind {
             BindKind::Node => {
                 path::make_file(dir, name)?;
-                mount::bind(source, dir, name, false)
+                mount::bind(source, dir, name, Depth::One)
             }
             BindKind::Tree => {
                 path::make_dir(dir, name, directory_mode(at))?;
-                match mount::bind(source, dir, name, true) {
+                match mount::bind(source, dir, name, Depth::All) {
                     Err(Errno::ENOENT) => path::remove_dir(dir, name),
                     other => other,
                 }

@@ -97,7 +97,7 @@ fn make(memory: BorrowedFd, text: &[u8]) -> Sys<(OwnedFd, OwnedFd)> {
     if unistd::write(&copy, text)? != text.len() {
         return Err(Errno::ENOSPC);
     }
-    let file = mount::open_tree(memory, NAME, false)?;
+    let file = mount::open_tree(memory, NAME, mount::Depth::One)?;
     match mount::restrict(file.as_fd(), RESTRICTED) {
         Err(Errno::ENOSYS) => {}
         other => other?,

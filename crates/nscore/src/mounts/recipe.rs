@@ -17,7 +17,7 @@ use crate::exec::c_string;
 use crate::host::Host;
 use crate::overlay::{self, mount_points};
 use crate::spec::Spec;
-use crate::sys::mount::can_set;
+use crate::sys::mount::{Depth, can_set};
 use crate::sys::socket::MAX_FDS;
 use crate::tree::{self, Tree};
 
@@ -122,11 +122,12 @@ impl Mounts {
             mounts.locked |= mount.read_only;
             let step = match &mount.what {
                 What::Bind { source, recursive } => {
+                    let depth = if *recursive { Depth::All } else { Depth::One };
                     match part {
-                        Part::Root => mounts.locked |= binder.must_lock(source, *recursive)?,
+                        Part::Root => mounts.locked |= binder.must_lock(source, depth)?,
                         Part::Dev | Part::Kernel => binder.must_be_writable(source, &mount.at)?,
                     }
-                    binder.bind(mount, source, *recursive, point)?
+                    binder.bind(mount, source, depth, point)?
                 }
                 What::FileSystem { kind, source, size } => Step::Mount {
                     fresh: Fresh {
@@ -224,12 +225,13 @@ impl Binder<'_> {
     /// Whether there is more to this source than its files. Clones of the
     /// supervisor's are not locked by themselves, and their mounts have limits and
     /// hide what they cover.
-    fn must_lock(&self, source: &Path, recursive: bool) -> Result<bool> {
+    fn must_lock(&self, source: &Path, depth: Depth) -> Result<bool> {
         let hides = || {
             let source = source.canonicalize();
             source.map_or(true, |source| overlay::is_above(&source, &self.mounted))
         };
-        Ok(self.by_supervisor && (!tree::limits(source)?.is_empty() || recursive && hides()))
+        Ok(self.by_supervisor
+            && (!tree::limits(source)?.is_empty() || depth == Depth::All && hides()))
     }
 
     /// Refuses a source that the host shows read-only, for a place where nothing can
@@ -244,7 +246,7 @@ impl Binder<'_> {
         ))
     }
 
-    fn bind(&mut self, mount: &Mount, path: &Path, recursive: bool, point: Point) -> Result<Step> {
+    fn bind(&mut self, mount: &Mount, path: &Path, depth: Depth, point: Point) -> Result<Step> {
         let what = || format!("bind {}", quoted(path));
         let slot = if self.by_supervisor {
             self.trees.len()
@@ -258,15 +260,12 @@ impl Binder<'_> {
         let path = c_string(path.as_os_str())?;
         let source = if self.by_supervisor {
             let path = path.clone();
-            self.trees.push(Tree::Bind { path, recursive });
+            self.trees.push(Tree::Bind { path, depth });
             Source::Sent(slot)
         } else {
             let path = path.clone();
-            self.open.push(Action::Mounts(Step::Open {
-                path,
-                recursive,
-                slot,
-            }));
+            self.open
+                .push(Action::Mounts(Step::Open { path, depth, slot }));
             Source::Opened(slot)
         };
         Ok(Step::Attach {

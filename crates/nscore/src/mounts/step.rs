@@ -8,6 +8,7 @@ use nix::mount::MsFlags;
 use crate::action::Place;
 use crate::error::quoted_c;
 use crate::hint::Op;
+use crate::sys::mount::Depth;
 
 /// A place below the root.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,7 +46,7 @@ pub(crate) enum Step {
     /// it or without, while our rights are the caller's.
     Open {
         path: CString,
-        recursive: bool,
+        depth: Depth,
         slot: usize,
     },
     /// Make what is missing of a mount point.

@@ -11,11 +11,11 @@ use nix::unistd;
 
 use super::Sys;
 use super::fscontext::Context;
-use super::mount::{self, move_mount};
+use super::mount::{self, Depth, move_mount};
 
 /// Takes a detached mount out of its propagation group and, in the same step,
 /// shows its files with the ids of the user namespace `ids`, mount_setattr(2).
-pub(crate) fn separate(tree: BorrowedFd, recursive: bool, ids: Option<BorrowedFd>) -> Sys<()> {
+pub(crate) fn separate(tree: BorrowedFd, depth: Depth, ids: Option<BorrowedFd>) -> Sys<()> {
     let attributes = libc::mount_attr {
         attr_set: if ids.is_some() {
             libc::MOUNT_ATTR_IDMAP
@@ -30,7 +30,7 @@ pub(crate) fn separate(tree: BorrowedFd, recursive: bool, ids: Option<BorrowedFd
             None => 0,
         },
     };
-    mount::change(tree, c"", recursive, &attributes)
+    mount::change(tree, c"", depth, &attributes)
 }
 
 /// The mount and directory that is the working directory, whoever may search

@@ -23,6 +23,15 @@ pub(crate) struct FileSystem {
     pub(crate) flags: MsFlags,
 }
 
+/// How much of the mounts at a place is meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Depth {
+    /// The mount itself alone.
+    One,
+    /// With all that is mounted below it.
+    All,
+}
+
 /// What follows the root of a path walk: nothing at all.
 const EMPTY: &CStr = c"";
 
@@ -70,14 +79,19 @@ fn attributes(flags: MsFlags) -> libc::c_ulong {
     (flags & same).bits()
 }
 
-/// A detached copy of the mount at `path` of `dir`, with what is mounted below
-/// it when `recursive`.
-pub(crate) fn open_tree(dir: BorrowedFd, path: &CStr, recursive: bool) -> Sys<OwnedFd> {
-    const OPEN_TREE_CLONE: libc::c_int = 1;
-    let mut flags = OPEN_TREE_CLONE | libc::O_CLOEXEC | libc::AT_NO_AUTOMOUNT;
-    if recursive {
-        flags |= libc::AT_RECURSIVE;
+impl Depth {
+    fn at_flags(self) -> libc::c_int {
+        match self {
+            Depth::One => 0,
+            Depth::All => libc::AT_RECURSIVE,
+        }
     }
+}
+
+/// A detached copy of the mount at `path` of `dir`.
+pub(crate) fn open_tree(dir: BorrowedFd, path: &CStr, depth: Depth) -> Sys<OwnedFd> {
+    const OPEN_TREE_CLONE: libc::c_int = 1;
+    let mut flags = OPEN_TREE_CLONE | libc::O_CLOEXEC | libc::AT_NO_AUTOMOUNT | depth.at_flags();
     if path.is_empty() {
         flags |= libc::AT_EMPTY_PATH;
     }
@@ -130,12 +144,11 @@ pub(crate) fn unmount(root: BorrowedFd) -> Sys<()> {
 
 /// Shows the file or directory `source` at `name` of `dir`, which is ours: a
 /// link there would be followed.
-pub(crate) fn bind(source: &CStr, dir: BorrowedFd, name: &CStr, recursive: bool) -> Sys<()> {
+pub(crate) fn bind(source: &CStr, dir: BorrowedFd, name: &CStr, depth: Depth) -> Sys<()> {
     unistd::fchdir(dir)?;
-    let flags = if recursive {
-        MsFlags::MS_BIND | MsFlags::MS_REC
-    } else {
-        MsFlags::MS_BIND
+    let flags = match depth {
+        Depth::One => MsFlags::MS_BIND,
+        Depth::All => MsFlags::MS_BIND | MsFlags::MS_REC,
     };
     nix::mount::mount(Some(source), name, None::<&CStr>, flags, None::<&CStr>)
 }
@@ -149,7 +162,7 @@ pub(crate) fn can_set() -> bool {
 /// Makes the mount at `name` of `dir` read-only, with all below it. Without
 /// mount_setattr(2) only the mount itself is.
 pub(crate) fn set_read_only(dir: BorrowedFd, name: &CStr) -> Sys<()> {
-    match change(dir, name, true, &setting(MsFlags::MS_RDONLY)) {
+    match change(dir, name, Depth::All, &setting(MsFlags::MS_RDONLY)) {
         Err(Errno::ENOSYS) => {
             unistd::fchdir(dir)?;
             let name = if name.is_empty() { c"." } else { name };
@@ -169,7 +182,7 @@ pub(crate) fn set_read_only(dir: BorrowedFd, name: &CStr) -> Sys<()> {
 /// Restricts the mount `tree`, and all that is mounted below it, by these flags
 /// of nosuid, nodev, noexec and read-only.
 pub(crate) fn restrict(tree: BorrowedFd, flags: MsFlags) -> Sys<()> {
-    change(tree, EMPTY, true, &setting(flags))
+    change(tree, EMPTY, Depth::All, &setting(flags))
 }
 
 fn setting(flags: MsFlags) -> libc::mount_attr {
@@ -186,10 +199,10 @@ fn setting(flags: MsFlags) -> libc::mount_attr {
 pub(super) fn change(
     dir: BorrowedFd,
     path: &CStr,
-    recursive: bool,
+    depth: Depth,
     attributes: &libc::mount_attr,
 ) -> Sys<()> {
-    let mut flags = if recursive { libc::AT_RECURSIVE } else { 0 };
+    let mut flags = depth.at_flags();
     if path.is_empty() {
         flags |= libc::AT_EMPTY_PATH;
     }
@@ -220,7 +233,7 @@ pub(crate) fn make_private() -> Sys<()> {
 /// path `known`, and it is checked that this path leads there.
 pub(crate) fn mount_working_directory(known: &CStr) -> Sys<OwnedFd> {
     let attach = |tree: OwnedFd| move_mount(tree.as_fd(), AT_FDCWD, c".").map(|()| tree);
-    match open_tree(AT_FDCWD, c".", true).and_then(attach) {
+    match open_tree(AT_FDCWD, c".", Depth::All).and_then(attach) {
         Ok(tree) => {
             unistd::fchdir(&tree)?;
             Ok(tree)
