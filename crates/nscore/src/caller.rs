@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::error::{Error, Result};
 use crate::hint::Op;
-use crate::idmap::{self, Account, IdMap};
+use crate::idmap::{self, Account, IdMap, MapSpec};
 use crate::{namespaces, procfs};
 
 /// The caller as user, or as group.
@@ -109,9 +109,11 @@ impl Caller {
 
     /// The one warning that a start is worth which should map many user ids, or
     /// group ids, and can map one.
-    pub(crate) fn single_id_warning(&self, users: bool, groups: bool) -> Option<String> {
-        let user = self.user.missing.as_ref().filter(|_| users);
-        let group = self.group.missing.as_ref().filter(|_| groups);
+    pub(crate) fn single_id_warning(&self, users: &MapSpec, groups: &MapSpec) -> Option<String> {
+        let user = self.user.missing.as_ref();
+        let user = user.filter(|_| *users == MapSpec::Auto);
+        let group = self.group.missing.as_ref();
+        let group = group.filter(|_| *groups == MapSpec::Auto);
         let (ids, reasons) = match (user, group) {
             (Some(Missing::Line { owner, .. }), Some(Missing::Line { .. })) => (
                 "user and group id",

@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
 
 use crate::error::quoted;
-use crate::exec::LOGIN;
+use crate::exec::{LOGIN, PATH};
 use crate::user::UserSpec;
 
 /// Variables in their order.
@@ -36,6 +36,24 @@ impl TryFrom<OsString> for Assignment {
             value: value.map(owned),
         })
     }
+}
+
+/// What init finds by itself: nothing of the caller's but the kind of terminal.
+pub(crate) fn own() -> Variables {
+    let mut environment: Variables = vec![
+        ("container".into(), "contain".into()),
+        ("HOME".into(), "/root".into()),
+        ("PATH".into(), PATH.into()),
+    ];
+    if let Some(term) = std::env::var_os("TERM") {
+        environment.push(("TERM".into(), term));
+    }
+    environment
+}
+
+/// The environment of this process, for a command that keeps it.
+pub(crate) fn callers() -> Variables {
+    std::env::vars_os().collect()
 }
 
 fn with(mut variables: Variables, asked: &[Assignment]) -> Variables {

@@ -120,7 +120,7 @@ impl Program {
 
     /// `/bin/sh -c text`, with the caller's environment and these additions.
     pub(crate) fn shell(text: &OsStr, additions: &[(&str, String)]) -> Result<Program> {
-        let mut environment = callers_environment();
+        let mut environment = environ::callers();
         for (name, value) in additions {
             environment.retain(|(known, _)| known != name);
             environment.push((name.into(), value.into()));
@@ -226,11 +226,6 @@ impl fmt::Display for Program {
 /// Where these variables make a bare name be looked up.
 pub(crate) fn path(environment: &Variables) -> &OsStr {
     environ::value(environment, "PATH").unwrap_or(OsStr::new(PATH))
-}
-
-/// The environment of this process, for a command that keeps it.
-pub(crate) fn callers_environment() -> Variables {
-    std::env::vars_os().collect()
 }
 
 /// The command, else $SHELL, else /bin/sh: what pseudo and inject run.

@@ -10,6 +10,7 @@ use nix::sched::CloneFlags;
 use nix::sys::signal::{SigSet, SigmaskHow, pthread_sigmask};
 use nix::unistd;
 
+use crate::environ;
 use crate::exec::{self, Program};
 use crate::message::Report;
 use crate::sealed;
@@ -53,7 +54,7 @@ pub fn init_if_asked() {
 #[allow(unsafe_code)]
 fn serve(socket: OwnedFd, console: bool, command: &[OsString]) -> libc::c_int {
     process::rename(c"init");
-    let environment = exec::callers_environment();
+    let environment = environ::callers();
     let path = exec::path(&environment);
     let Ok(program) = Program::new(command, &environment, path) else {
         return 126;

@@ -20,7 +20,6 @@ use crate::idmap::{IdMap, setgroups_allowed};
 use crate::message::{Fds, Report};
 use crate::net::Attached;
 use crate::outcome::Outcome;
-use crate::plan;
 use crate::process::Process;
 use crate::procfs;
 use crate::record::{Record, Terms};
@@ -179,9 +178,9 @@ impl Join {
 
     fn program(&self) -> Result<Program> {
         let base = if self.clear_environment {
-            plan::own_environment()
+            environ::own()
         } else {
-            exec::callers_environment()
+            environ::callers()
         };
         let environment = environ::of(base, &self.environment, self.user.as_ref());
         let command = exec::command_or_shell(&self.command);
@@ -221,7 +220,7 @@ fn path(environment: &Variables) -> OsString {
 /// Runs a command in the container of our own child `init`, without a terminal,
 /// in init's kind of environment and with no more rights.
 pub(crate) fn run_inside(init: &Process, terms: Terms, command: &[OsString]) -> Result<u8> {
-    let environment = plan::own_environment();
+    let environment = environ::own();
     let entry = Entry {
         may_set_groups: setgroups_allowed(init.pid())?,
         found: Found::of_child(init, terms)?,

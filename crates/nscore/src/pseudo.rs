@@ -7,12 +7,12 @@ use nix::sched::{CloneFlags, setns, unshare};
 use nix::unistd;
 
 use crate::caller::Caller;
+use crate::environ;
 use crate::error::{Error, Result};
 use crate::exec::{self, HEADER, Program};
 use crate::hint::Op;
 use crate::idmap::Maps;
 use crate::idmap::{MapSpec, MapWriter};
-use crate::plan;
 use crate::process::Process;
 use crate::sys::{clone, ids, mount, signal};
 
@@ -39,8 +39,8 @@ impl Pseudo {
         let maps = Maps::new(&self.uid_map, &self.gid_map, caller)?;
         let command = exec::command_or_shell(&self.command);
         let path = std::env::var_os("PATH").unwrap_or_else(|| exec::PATH.into());
-        let program = Program::new(&command, &exec::callers_environment(), &path)?;
-        if let Some(warning) = plan::single_id(&self.uid_map, &self.gid_map, caller) {
+        let program = Program::new(&command, &environ::callers(), &path)?;
+        if let Some(warning) = caller.single_id_warning(&self.uid_map, &self.gid_map) {
             warn(&warning);
         }
         // An ignored SIGCHLD would take away our helpers' statuses.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::caps::CapList;
 use crate::environ::Assignment;
 use crate::error::{Error, Result};
+use crate::exec::SHELL;
 use crate::idmap::MapSpec;
 use crate::limits::Limits;
 use crate::mounts::Mount;
@@ -162,5 +163,14 @@ impl Spec {
             ));
         }
         self.limits.check()
+    }
+
+    /// What runs as process 1.
+    pub(crate) fn init_command(&self) -> Vec<OsString> {
+        if self.command.is_empty() {
+            vec![SHELL.into()]
+        } else {
+            self.command.clone()
+        }
     }
 }

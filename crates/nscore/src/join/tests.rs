@@ -7,7 +7,7 @@ use std::process::Command;
 
 /// A joiner's and a command's ends, and what was heard of them.
 fn hear(say: impl FnOnce(&OwnedFd, &OwnedFd, BorrowedFd, libc::pid_t)) -> Result<Fds> {
-    let environment = plan::own_environment();
+    let environment = environ::own();
     let program = Program::new(&["true".into()], &environment, exec::PATH.as_ref())?;
     let signals = Signals::block()?;
     let mut child = Command::new("sleep").arg("100").spawn().unwrap();
