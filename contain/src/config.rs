@@ -7,6 +7,7 @@ mod mounts;
 use std::ffi::OsString;
 use std::fs;
 use std::ops::Range;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 
 use clap::parser::ValueSource;
@@ -37,8 +38,8 @@ const KEYS: [&str; 10] = [
 /// Options that make no sense in a file.
 const NOT_HERE: [&str; 4] = ["config", "explain", "help", "version"];
 
-/// Options and keys that name something of the host, from the file's directory.
-const HOST_PATHS: [&str; 5] = ["root", "chroot_dir", "upper", "bind", "device"];
+/// Options that are a path of the host, from the file's directory.
+const HOST_PATHS: [&str; 2] = ["upper", "device"];
 
 /// An option that the file sets.
 struct Setting {
@@ -61,8 +62,11 @@ struct Config {
 pub(crate) fn merge(file: &Path, raw: &[OsString]) -> Result<(Args, Vec<Mount>), Error> {
     let text = fs::read_to_string(file)
         .map_err(|error| Error::io(format!("read {}", quoted(file)), &error))?;
+    let absolute = std::path::absolute(file)
+        .map_err(|error| Error::io(format!("find {}", quoted(file)), &error))?;
     let reader = Reader {
         file,
+        dir: absolute.parent().unwrap_or(Path::new("/")),
         text: &text,
         options: Args::command(),
     };
@@ -92,6 +96,8 @@ pub(crate) fn merge(file: &Path, raw: &[OsString]) -> Result<(Args, Vec<Mount>),
 /// What is needed to read a file and to say what is wrong with it.
 struct Reader<'a> {
     file: &'a Path,
+    /// Where it is, absolute.
+    dir: &'a Path,
     text: &'a str,
     options: Command,
 }
@@ -114,7 +120,7 @@ impl Reader<'_> {
             let setting = match (key.get_ref().as_ref(), option) {
                 (_, Some(option)) => self.setting(option, value)?,
                 ("root" | "chroot_dir", _) => {
-                    config.root = Some(self.host_path(&self.string(value)?).into());
+                    config.root = Some(self.dir.join(self.string(value)?));
                     continue;
                 }
                 ("command", _) => {
@@ -160,10 +166,14 @@ impl Reader<'_> {
     /// An option, with the values it takes.
     fn setting(&self, option: &Arg, value: &Value) -> Result<Setting, Error> {
         let name = option.get_long().unwrap_or_default();
-        let is_path = HOST_PATHS.contains(&name);
         let argument = |text: String| {
-            let text = if is_path { self.host_path(&text) } else { text };
-            OsString::from(format!("--{name}={text}"))
+            let mut argument = OsString::from(format!("--{name}="));
+            match name {
+                "bind" => argument.push(self.bind(&text)),
+                _ if HOST_PATHS.contains(&name) => argument.push(self.dir.join(text)),
+                _ => argument.push(text),
+            }
+            argument
         };
         let arguments = match (option.get_action(), value.get_ref()) {
             (ArgAction::SetTrue, DeValue::Boolean(true)) => vec![format!("--{name}").into()],
@@ -215,9 +225,21 @@ impl Reader<'_> {
                 .any(|other| by_hand(other.get_id().as_str()))
     }
 
-    fn host_path(&self, text: &str) -> String {
-        let dir = self.file.parent().unwrap_or(Path::new(""));
-        dir.join(text).to_string_lossy().into_owned()
+    /// SRC[:DST][:ro] with a source beside the file. A colon in the name of our
+    /// directory is none of the grammar's.
+    fn bind(&self, text: &str) -> OsString {
+        if text.is_empty() || text.starts_with('/') {
+            return text.into();
+        }
+        let mut bind = Vec::new();
+        for byte in self.dir.as_os_str().as_bytes() {
+            if b":\\".contains(byte) {
+                bind.push(b'\\');
+            }
+            bind.push(*byte);
+        }
+        bind.extend([b"/", text.as_bytes()].concat());
+        OsString::from_vec(bind)
     }
 
     /// Whether the list of namespaces has the network's. The others are always

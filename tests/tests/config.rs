@@ -106,6 +106,25 @@ fn paths_are_the_files(me: &User) {
     let text = "root = './root'\nbind = ['f:/mnt/f']\n";
     let run = at.with(me, text).args(["/bin/cat", "/mnt/f"]);
     run.cwd("/usr").run().says("beside");
+    // Also of a file beside us, where DIR has something of that name.
+    fs::create_dir(at.dir.join("data")).unwrap();
+    fs::write(at.dir.join("data/f"), "beside\n").unwrap();
+    at.root.mkdir("/data").write("/data/f", "inside\n", 0o644);
+    let text = "root = 'root'\n[[mount]]\noption = 'bind'\nsource = 'data'\ntarget = '/mnt'\n";
+    at.with(me, text);
+    let cmd = me.contain().args(["-c", "-f", "web.toml"]).cwd(&at.dir);
+    cmd.args(["/bin/cat", "/mnt/f"]).run().says("beside");
+    // A directory's name is no part of the grammar of binds.
+    let odd = at.dir.join(r"a:b\:c");
+    fs::create_dir(&odd).unwrap();
+    fs::write(odd.join("f"), "odd\n").unwrap();
+    fs::write(
+        odd.join("web.toml"),
+        "root = '../root'\nbind = ['f:/mnt/f']\n",
+    )
+    .unwrap();
+    let cmd = me.contain().args(["-c", "-f"]).arg(odd.join("web.toml"));
+    cmd.args(["/bin/cat", "/mnt/f"]).run().says("odd");
 }
 
 fn mounts_of_other_programs(me: &User) {
@@ -116,14 +135,14 @@ fn mounts_of_other_programs(me: &User) {
     let text = format!(
         "chroot_dir = '{root}'\n\
          [[mount]]\noption = 'recursive_bind'\nsource = 'data'\ntarget = '{target}'\nflags = ['read_only', 'no_execute']\n\
-         [[mount]]\noption = 'bind'\nsource = '{dir}'\ntarget = '/mnt'\n\
+         [[mount]]\noption = 'bind'\nsource = '{dir}'\ntarget = '/mnt'\nflags = ['no_execute']\n\
          [[mount]]\noption = 'mount'\nsource = 'scratch'\nfilesystem_type = 'tmpfs'\ntarget = '/opt'\nflags = ['no_suid', 'no_devices']\n",
         root = at.dir.join("root").display(),
         target = target.display(),
         dir = at.dir.join("data").display(),
     );
     let script = "exec 2>/dev/null; cat /srv/data/f /mnt/f; ! touch /srv/data/new && ! umount /srv/data && \
-        ! mount -o remount,rw,bind /srv/data; grep -c '^scratch /opt tmpfs rw,nosuid,nodev' /proc/self/mounts; \
+        ! mount -o remount,rw,bind /srv/data && ! mount -o remount,bind,exec /mnt; grep -c '^scratch /opt tmpfs rw,nosuid,nodev' /proc/self/mounts; \
         grep -c ' /srv/data .*ro,.*noexec' /proc/self/mounts";
     at.with(me, &text)
         .args(["/bin/sh", "-c", script])

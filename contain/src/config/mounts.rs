@@ -36,7 +36,7 @@ fn mount(reader: &Reader, table: &Table, root: &Path) -> Result<Mount, Error> {
     let kind = text("filesystem_type")?.filter(|kind| !kind.is_empty());
     let what = match option.as_str() {
         "bind" | "recursive_bind" => What::Bind {
-            source: reader.host_path(&needed("source")?).into(),
+            source: reader.dir.join(needed("source")?),
             recursive: option == "recursive_bind",
         },
         "mount" => What::FileSystem {

@@ -25,7 +25,9 @@ pub struct Mount {
     /// What is there.
     pub what: What,
     /// Nothing can be written through it, also not by container root, and not
-    /// to what is mounted below it.
+    /// to what is mounted below it. Refused of a bind in /dev, /proc and /sys; a new
+    /// file system there, or of the container's namespaces, container root can make
+    /// writable again. The same goes for the restrictions below.
     pub read_only: bool,
     /// Set-id bits and file capabilities have no effect.
     pub no_suid: bool,
@@ -40,7 +42,7 @@ pub struct Mount {
 pub enum What {
     /// This file or directory of the host, opened with the caller's rights.
     Bind {
-        /// Its path on the host.
+        /// Its path on the host, absolute.
         source: PathBuf,
         /// With what is mounted below it.
         recursive: bool,
@@ -141,10 +143,14 @@ impl Mount {
         Ok(mount)
     }
 
-    /// What is wrong with its place.
+    /// What is wrong with its paths.
     pub(crate) fn check(&self) -> std::result::Result<(), &'static str> {
         if !self.at.is_absolute() {
             return Err("the path inside is not absolute");
+        }
+        // The child would find another in its working directory, DIR.
+        if matches!(&self.what, What::Bind { source, .. } if !source.is_absolute()) {
+            return Err("the path of its source is not absolute");
         }
         if self
             .at

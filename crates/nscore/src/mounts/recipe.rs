@@ -119,7 +119,7 @@ impl Mounts {
                     "container root could change that in /dev, /proc and /sys",
                 ));
             }
-            mounts.locked |= mount.read_only;
+            mounts.locked |= mount.read_only || is_bind(mount) && !flags(mount).is_empty();
             let step = match &mount.what {
                 What::Bind { source, recursive } => {
                     let depth = if *recursive { Depth::All } else { Depth::One };
