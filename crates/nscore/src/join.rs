@@ -114,15 +114,15 @@ impl Change {
 
 /// Whether the ids of the container of `init` could change this program's file.
 fn exposed(init: libc::pid_t) -> Result<bool> {
-    let map = |file| {
-        let path = format!("/proc/{init}/{file}");
+    let has_user = |id| {
+        let path = format!("/proc/{init}/uid_map");
         let failed = |error| Error::io(format!("read {path}"), &error);
         let text = procfs::read(&path).map_err(failed)?;
-        IdMap::from_kernel_text(&text).ok_or_else(|| Error::new(ENTER, "it maps no id"))
+        let map = IdMap::from_kernel_text(&text);
+        let map = map.ok_or_else(|| Error::new(ENTER, "it maps no id"))?;
+        Ok(map.has_outside(id))
     };
-    let has_user = |id| Ok(map("uid_map")?.has_outside(id));
-    let has_group = |id| Ok(map("gid_map")?.has_outside(id));
-    Ok(sealed::due(Image::Shim, has_user, has_group)?.is_some())
+    Ok(sealed::due(Image::Shim, has_user)?.is_some())
 }
 
 impl Join {

@@ -30,8 +30,8 @@ const LINK: &str = "/memfd:contain (deleted)";
 /// The first field: which fields to expect.
 const VERSION: &str = "contain 1";
 
-/// More than a command line can be.
-const MAX_SIZE: u64 = 4 << 20;
+/// More than a command line can be: 6 MiB, execve(2).
+const MAX_SIZE: u64 = 8 << 20;
 
 /// A container's own words. Fields are `NAME=VALUE` with a NUL after each.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -24,21 +24,15 @@ use crate::sys::{Sys, descriptors, mount};
 use crate::user::Login;
 
 /// The image that has to be run in place of `image`'s own file, None when a
-/// container that has these users and groups of the host cannot change that.
+/// container that has these users of the host cannot change that.
 ///
 /// # Errors
 /// When it can, and there is no shim for this architecture; and those of the two.
-pub(crate) fn due(
-    image: Image,
-    has_user: impl Fn(u32) -> Result<bool>,
-    has_group: impl Fn(u32) -> Result<bool>,
-) -> Result<Option<Image>> {
+pub(crate) fn due(image: Image, has_user: impl Fn(u32) -> Result<bool>) -> Result<Option<Image>> {
     let exposed = match fs::metadata("/proc/self/exe") {
-        Ok(file) => {
-            file.mode() & 0o002 != 0
-                || has_user(file.uid())?
-                || file.mode() & 0o020 != 0 && has_group(file.gid())?
-        }
+        // The bits of the group may be those of any id that an access control list
+        // names, acl(5).
+        Ok(file) => file.mode() & 0o022 != 0 || has_user(file.uid())?,
         // What cannot be looked at may be anybody's.
         Err(_) => true,
     };

@@ -167,11 +167,7 @@ impl Steps<'_> {
         } else {
             Image::Shim
         };
-        let sealed = sealed::due(
-            image,
-            |id| Ok(maps.user.map.has_outside(id)),
-            |id| Ok(maps.group.map.has_outside(id)),
-        )?;
+        let sealed = sealed::due(image, |id| Ok(maps.user.map.has_outside(id)))?;
         let mut actions: Vec<Action> = sealed.map(Action::Seal).into_iter().collect();
         let covered = self.root.over_host.is_some();
         actions.push(Action::Pivot { covered });
