@@ -15,6 +15,7 @@ each_user!(
     inside_runs_in_the_new_root_before_the_pivot,
     inside_can_mount,
     a_failing_helper_ends_the_start,
+    whatever_ends_a_helper_leaves_the_root_alone,
     a_helper_can_read_our_input,
 );
 
@@ -46,6 +47,34 @@ fn outside_runs_before_inside_before_init(me: &User) {
         .args(["/bin/echo", "init"])
         .run()
         .says("outside\ninside\ninit");
+}
+
+/// Mount points that were made for the start go with it, also when the child is busy.
+fn whatever_ends_a_helper_leaves_the_root_alone(me: &User) {
+    let root = tests::hand_made(me, &["/bin/true"]);
+    let listing = || {
+        let mut find = std::process::Command::new("find");
+        let out = find.arg(&root).output().expect("find");
+        String::from_utf8_lossy(&out.stdout).into_owned()
+    };
+    let before = listing();
+    let all: [&[&str]; 3] = [&[], &["-r"], &["-n"]];
+    for options in all {
+        let start = |helper: [&str; 2]| {
+            let cmd = me.contain().args(["-b", "/etc/hosts:/new/point"]);
+            cmd.args(options).args(helper).arg(&root).arg("/bin/true")
+        };
+        for helper in [["-i", "exit 3"], ["-o", "exit 3"]] {
+            start(helper).run().status_is(3);
+            assert_eq!(listing(), before, "{options:?} {helper:?}");
+        }
+        let running = start(["-i", "echo up; exec sleep 1000"]).start();
+        running.wait_for("up\n");
+        assert_ne!(listing(), before, "{options:?}: nothing to take back");
+        running.signal(libc::SIGTERM);
+        running.finish().status_is(128 + libc::SIGTERM);
+        assert_eq!(listing(), before, "{options:?}: interrupted");
+    }
 }
 
 fn outside_runs_on_the_host(me: &User) {

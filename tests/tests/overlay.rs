@@ -219,6 +219,13 @@ fn a_reboot(me: &User) {
     sh(me, &["--upper", text(&dir)], &root, script)
         .run()
         .says("0\n1\n2");
+    // What new changes are given is not given again.
+    let other = upper(me);
+    let once = "stat -c %a /; [ -e /n ] || { touch /n; chmod 711 /; reboot -f; sleep 60; }";
+    sh(me, &["--upper", text(&other)], &root, once)
+        .run()
+        .says("755\n711");
+    fs::remove_dir_all(other).unwrap();
     fs::remove_dir_all(dir).unwrap();
     let run = sh(me, &["-x"], &root, script).start();
     run.wait_for("0\n0\n0\n");

@@ -11,6 +11,7 @@ each_user!(
     it_is_written_once_across_reboots,
     a_bad_descriptor_is_a_usage_error,
     nothing_inside_has_it,
+    nobody_has_to_wait_for_it,
     it_works_with_a_terminal,
 );
 
@@ -101,6 +102,17 @@ fn it_is_written_once_across_reboots(me: &User) {
     with_fd(cmd, &root).run().status_is(4);
     assert_eq!(said(&root).lines().count(), 1, "{:?}", said(&root));
     assert_eq!(fs::read_to_string(root.at("/boots")).unwrap().len(), 3);
+}
+
+/// The container is none the worse for it.
+fn nobody_has_to_wait_for_it(me: &User) {
+    let root = root(me);
+    let cmd = me.contain().args(READY).arg(&root);
+    cmd.args(["/bin/sh", "-c", "exit 7"])
+        .under_bash(r#"exec 3> >(:); sleep 0.3; exec "$@""#)
+        .run()
+        .status_is(7);
+    assert_no_traces(&root);
 }
 
 fn a_bad_descriptor_is_a_usage_error(me: &User) {

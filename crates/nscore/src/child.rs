@@ -32,14 +32,12 @@ mod resolv;
 mod talk;
 
 use console::take_console;
+use made::Made;
 use own::enter_time;
 use talk::Failed;
 
 /// The name of processes of ours that are not the supervisor.
 pub(crate) const NAME: &CStr = c"nscore";
-
-/// Paths of which the child has made something, and up to where.
-pub(crate) type Made<'a> = Vec<(&'a CStr, usize)>;
 
 /// What is made for the child, because it cannot, or at a price.
 pub(crate) struct Room<'a> {
@@ -48,11 +46,12 @@ pub(crate) struct Room<'a> {
     header: Vec<u8>,
     /// The offsets of clocks that start at zero now, time_namespaces(7).
     clocks: String,
+    new_changes: bool,
 }
 
 impl<'a> Room<'a> {
-    /// Enough for these actions.
-    pub(crate) fn for_actions(actions: &'a [Action]) -> Sys<Room<'a>> {
+    /// Enough for these actions, on changes that are new or have been used.
+    pub(crate) fn for_actions(actions: &'a [Action], new_changes: bool) -> Sys<Room<'a>> {
         let names = |action: &Action| match action {
             Action::MakeDir(_) => 1,
             Action::ShowResolver => 1,
@@ -65,10 +64,11 @@ impl<'a> Room<'a> {
         };
         let (monotonic, boottime) = process::clocks()?;
         Ok(Room {
-            made: Vec::with_capacity(actions.iter().map(names).sum()),
+            made: Vec::with_capacity(actions.iter().map(names).max().unwrap_or(0)),
             login: Login::room(actions.iter().filter_map(user)),
             header: vec![0; HEADER],
             clocks: format!("monotonic -{monotonic} 0\nboottime -{boottime} 0\n"),
+            new_changes,
         })
     }
 }
@@ -78,12 +78,11 @@ struct Child<'a> {
     /// The conversation with the supervisor.
     socket: BorrowedFd<'a>,
     places: [Option<OwnedFd>; Place::COUNT],
-    /// What we added to the root file system, each thing the end of a path of
-    /// this length. Never more than there is room for.
+    /// What the step at hand has added to the root file system, each thing the end of
+    /// a path of this length. Never more than there is room for.
     made: Made<'a>,
-    /// The root as it was after the step that made the first of them: nothing that is
-    /// mounted later is in the way.
-    before: Option<OwnedFd>,
+    /// The supervisor knows where that is.
+    told: bool,
     /// What the supervisor made for us, until it is used.
     trees: [Option<OwnedFd>; MAX_FDS],
     /// What we have opened ourselves, until it is used.
@@ -94,6 +93,8 @@ struct Child<'a> {
     login: Option<Box<Login>>,
     /// The text for timens_offsets.
     clocks: String,
+    /// No container has had the changes before.
+    new_changes: bool,
     /// What our copy of the host's resolv.conf is to hold, and the copy.
     resolver: Option<&'a [u8]>,
     copy: Option<OwnedFd>,
@@ -103,8 +104,6 @@ struct Child<'a> {
     may_set_groups: bool,
     /// The caller's umask, back in force for programs.
     umask: Mode,
-    /// The supervisor knows what was made.
-    ready: bool,
 }
 
 /// Runs to the exec or the end of the process. `socket` is the only descriptor
@@ -123,18 +122,18 @@ pub(crate) fn run<'a>(
         socket,
         places: [const { None }; Place::COUNT],
         made: room.made,
-        before: None,
+        told: false,
         trees: [const { None }; MAX_FDS],
         opened: [const { None }; MAX_FDS],
         console: None,
         login: room.login,
         clocks: room.clocks,
+        new_changes: room.new_changes,
         resolver,
         copy: None,
         sealed: None,
         may_set_groups: false,
         umask: stat::umask(Mode::empty()),
-        ready: false,
     };
     let mut header = room.header;
     // From here on the end of the supervisor's thread ends us too; the guard
@@ -146,7 +145,7 @@ pub(crate) fn run<'a>(
                 break Failed::Errno(Errno::ENOEXEC);
             };
             let stepped = child.step(action, &mut header);
-            match stepped.and_then(|()| Ok(child.remember()?)) {
+            match stepped.and_then(|()| child.tell_made()) {
                 Ok(()) => done += 1,
                 Err(failed) => break failed,
             }

@@ -68,6 +68,7 @@ mod net;
 mod outside;
 mod sealed;
 mod sweep;
+mod talk;
 
 // What is supervised until its end.
 mod console;

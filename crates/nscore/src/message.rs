@@ -23,7 +23,8 @@ pub(crate) enum Report<'a> {
     /// A step failed.
     Failed { action: usize, errno: Errno },
     /// Something that was added to the root file system, for the supervisor to
-    /// remove if the exec fails. That root comes along with the first.
+    /// remove if the start fails. That root comes along with the first, and the user
+    /// namespace of its owner.
     Made(Cow<'a, [u8]>),
     /// The shim is about to run this.
     Trying(Candidate<'a>),
@@ -43,7 +44,7 @@ pub(crate) struct Received {
     pub(crate) report: Report<'static>,
     /// With `Running` the console's master and slave, where there is a console,
     /// then the copy of resolv.conf; with `Started` a pidfd; with the first `Made`
-    /// a root.
+    /// a root and a user namespace.
     pub(crate) fds: Fds,
 }
 

@@ -17,7 +17,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-pub(crate) use step::{Layer, LayerSource, Mask, Merge, Step, StoreSource};
+pub(crate) use step::{BEGUN, Layer, LayerSource, Mask, Merge, Step, StoreSource};
 
 use self::cover::Cover;
 use self::seed::Seed;
@@ -156,11 +156,11 @@ fn store(spec: &Spec, host: &Host, maps: &Maps) -> Result<(Option<Store>, bool, 
     let tree = host.caller.user.is_initial_root() && !maps.user.map.has_outside(status.uid());
     // Through an idmapped mount ids on disk are the container's own.
     let owner = if tree { (0, 0) } else { maps.root };
-    let fresh = path.join("changes").symlink_metadata().is_err();
     let store = Store {
         path: c_string(path.as_os_str())?,
         owner,
     };
+    let fresh = store.is_new();
     Ok((Some(store), fresh, tree))
 }
 

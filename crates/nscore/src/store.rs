@@ -1,10 +1,12 @@
 //! The directory of `--upper`: one container at a time by a lock on it, and in
 //! it changes/ and work/, made at first use.
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString, OsStr};
 use std::fmt;
 use std::fs::File;
 use std::os::fd::{AsFd as _, BorrowedFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
 
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg, OFlag};
@@ -12,6 +14,7 @@ use nix::sys::stat::{self, Mode};
 use nix::unistd::{self, Gid, Uid};
 
 use crate::error::{Error, Result, quoted_c};
+use crate::overlay::BEGUN;
 use crate::sys::path;
 
 /// A directory for changes, decided.
@@ -50,15 +53,23 @@ impl Store {
                 errno => Error::errno(format!("lock upper directory {shown}"), errno),
             },
         )?;
-        for name in ["changes", "work"] {
+        for name in [c"changes", c"work"] {
             self.make(&lock, name).map_err(|errno| {
+                let name = quoted_c(name);
                 Error::errno(format!("make {name} in upper directory {shown}"), errno)
             })?;
         }
         Ok(Lock(lock))
     }
 
-    fn make(&self, dir: &File, name: &str) -> std::result::Result<(), Errno> {
+    /// No container has come as far as to change anything.
+    pub(crate) fn is_new(&self) -> bool {
+        let store = Path::new(OsStr::from_bytes(self.path.to_bytes()));
+        let begun = OsStr::from_bytes(BEGUN.to_bytes());
+        !store.join("work").join(begun).exists()
+    }
+
+    fn make(&self, dir: &File, name: &CStr) -> std::result::Result<(), Errno> {
         // The caller's umask is not the container's.
         let umask = stat::umask(Mode::empty());
         let made = stat::mkdirat(dir, name, Mode::from_bits_retain(0o755));
@@ -73,13 +84,13 @@ impl Store {
         if (uid, gid) == (unistd::geteuid().as_raw(), unistd::getegid().as_raw()) {
             return Ok(());
         }
-        unistd::fchownat(
-            dir,
-            name,
-            Some(Uid::from_raw(uid)),
-            Some(Gid::from_raw(gid)),
-            nix::fcntl::AtFlags::AT_SYMLINK_NOFOLLOW,
-        )
+        // Whoever owns the directory may have put something else there meanwhile.
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY;
+        let made = path::open_below(dir.as_fd(), name, flags)?;
+        if stat::fstat(&made)?.st_uid != unistd::geteuid().as_raw() {
+            return Err(Errno::ESTALE);
+        }
+        unistd::fchown(&made, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))
     }
 }
 

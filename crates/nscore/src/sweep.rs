@@ -1,89 +1,76 @@
-//! Removing what a start that fails has added to the root file system: by the
-//! process that was to be init, or once it has given its rights up by another.
+//! What a start adds to the root file system, kept so that one that fails leaves
+//! nothing there.
 
 use std::ffi::CString;
-use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 
-use nix::poll::{PollFd, PollFlags, poll};
 use nix::sched::{CloneFlags, setns};
-use nix::sys::socket::{Shutdown, shutdown};
 
 use crate::child::NAME;
-use crate::process::Process;
+use crate::message::{Received, Report};
 use crate::sys::clone::{self, Fork};
 use crate::sys::{Sys, ids, path, process};
 
-/// Our conversation with a process that is to be init, or makes it. Broken off,
-/// that process takes back what it has made, and ends.
-pub(crate) struct Talk<'a> {
-    child: &'a Process,
-    socket: &'a OwnedFd,
-    over: bool,
-}
-
-impl<'a> Talk<'a> {
-    pub(crate) fn with(child: &'a Process, socket: &'a OwnedFd) -> Talk<'a> {
-        Talk {
-            child,
-            socket,
-            over: false,
-        }
-    }
-
-    /// All is said.
-    pub(crate) fn end(mut self) {
-        self.over = true;
-    }
-}
-
-impl Drop for Talk<'_> {
-    /// A child that does not come to see it soon, because a helper keeps it, will
-    /// be killed.
-    fn drop(&mut self) {
-        const PATIENCE: u16 = 1000;
-        if !self.over {
-            let _ = shutdown(self.socket.as_raw_fd(), Shutdown::Both);
-            let end = PollFd::new(self.child.pidfd(), PollFlags::POLLIN);
-            let _ = poll(&mut [end], PATIENCE);
-        }
-    }
-}
-
-/// What was added to the root file system.
+/// Mount points and links that were not there before.
 #[derive(Default)]
 pub(crate) struct Added {
-    pub(crate) paths: Vec<CString>,
-    /// That root. What is mounted in it is so in the child's mount namespace alone, and
-    /// keeps nothing from being removed in ours.
-    pub(crate) root: Option<OwnedFd>,
+    paths: Vec<CString>,
+    from: Option<From>,
 }
 
-/// Removes it, the last first, with the rights of `init`. What fails here comes
-/// after a failure that is worth telling.
-#[allow(unsafe_code)]
-pub(crate) fn sweep(init: &Process, made: &Added) {
-    let Some(root) = &made.root else {
-        return;
-    };
-    // SAFETY: this process has one thread, see clone::fork.
-    match unsafe { clone::fork(CloneFlags::empty(), libc::SIGCHLD) } {
-        Ok(Fork::Child) => {
-            process::rename(NAME);
-            let _ = remove(init.pidfd(), root.as_fd(), &made.paths);
-            process::exit(0)
+/// How to get at them.
+struct From {
+    /// The root file system. What is mounted in it is so in the child's mount
+    /// namespace alone, and keeps nothing from being removed in ours.
+    root: OwnedFd,
+    /// The user namespace of its owner.
+    users: OwnedFd,
+}
+
+impl Added {
+    /// Takes note of what the child has made; any other report is given back.
+    pub(crate) fn note(&mut self, received: Received) -> Option<Received> {
+        match received {
+            Received {
+                report: Report::Made(path),
+                fds: [root, users, _],
+            } => {
+                let from = root.zip(users).map(|(root, users)| From { root, users });
+                self.from = self.from.take().or(from);
+                self.paths.extend(CString::new(path));
+                None
+            }
+            other => Some(other),
         }
-        Ok(Fork::Parent { pid, .. }) => drop(process::wait(pid)),
-        Err(_) => {}
     }
-}
 
-fn remove(init: BorrowedFd, root: BorrowedFd, made: &[CString]) -> Sys<()> {
-    process::die_with_parent()?;
-    setns(init, CloneFlags::CLONE_NEWUSER)?;
-    ids::become_root(false)?;
-    process::die_with_parent()?;
-    for path in made.iter().rev() {
-        let _ = path::unmake(root, path);
+    /// Removes it. What fails here comes after a failure that is worth telling.
+    #[allow(unsafe_code)]
+    pub(crate) fn sweep(&self) {
+        let Some(from) = &self.from else {
+            return;
+        };
+        // SAFETY: this process has one thread, see clone::fork.
+        match unsafe { clone::fork(CloneFlags::empty(), libc::SIGCHLD) } {
+            Ok(Fork::Child) => {
+                process::rename(NAME);
+                let _ = self.remove(from.root.as_fd(), from.users.as_fd());
+                process::exit(0)
+            }
+            Ok(Fork::Parent { pid, .. }) => drop(process::wait(pid)),
+            Err(_) => {}
+        }
     }
-    Ok(())
+
+    /// The last first, with the rights of its owner.
+    fn remove(&self, root: BorrowedFd, users: BorrowedFd) -> Sys<()> {
+        process::die_with_parent()?;
+        setns(users, CloneFlags::CLONE_NEWUSER)?;
+        ids::become_root(false)?;
+        process::die_with_parent()?;
+        for path in self.paths.iter().rev() {
+            let _ = path::unmake(root, path);
+        }
+        Ok(())
+    }
 }

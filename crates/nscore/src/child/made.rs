@@ -1,55 +1,55 @@
-//! Taking back what was made in the root file system.
+//! What the child adds to the root file system: told at once, so that whatever
+//! becomes of the start it can be taken back.
 
+use std::borrow::Cow;
 use std::ffi::CStr;
-use std::os::fd::{AsFd as _, BorrowedFd};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
+use nix::fcntl::{OFlag, open};
+use nix::sys::stat::Mode;
 
 use super::Child;
+use super::talk::Failed;
 use crate::action::Place;
-use crate::sys::{Sys, mount, path};
+use crate::message::Report;
+use crate::sys::mount::{self, Depth};
+
+/// Paths of which a step has made something, and up to where.
+pub(crate) type Made<'a> = Vec<(&'a CStr, usize)>;
 
 impl Child<'_> {
-    /// Sees to it that what was made can be found again. Without open_tree(2) nothing
-    /// is bound that could be in the way, and the root itself will do.
-    pub(super) fn remember(&mut self) -> Sys<()> {
-        if self.before.is_some() || self.made.is_empty() {
+    /// Tells the supervisor what the last step has made, the first time with where
+    /// that is, and in the rights of which user namespace.
+    pub(super) fn tell_made(&mut self) -> Result<(), Failed<'static>> {
+        if self.made.is_empty() {
             return Ok(());
         }
-        match mount::open_tree(self.place(Place::Root)?, c"", mount::Depth::All) {
-            Err(Errno::ENOSYS) => {}
-            before => self.before = Some(before?),
+        if self.told {
+            self.tell(&[])?;
+        } else {
+            let root = self.place(Place::Root)?;
+            // As it is now: nothing that is mounted later is in the way. Without
+            // open_tree(2) nothing is bound that could be, and the root itself will do.
+            let copy = match mount::open_tree(root, c"", Depth::All) {
+                Err(Errno::ENOSYS) => None,
+                copy => Some(copy?),
+            };
+            let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC;
+            let users = open(c"/proc/self/ns/user", flags, Mode::empty())?;
+            self.tell(&[copy.as_ref().map_or(root, OwnedFd::as_fd), users.as_fd()])?;
         }
+        self.told = true;
+        self.made.clear();
         Ok(())
     }
 
-    /// Where to look for what was made.
-    pub(super) fn before(&self) -> Sys<BorrowedFd<'_>> {
-        match &self.before {
-            Some(before) => Ok(before.as_fd()),
-            None => self.place(Place::Root),
-        }
-    }
-
-    /// A failed start leaves the root file system as it was.
-    pub(super) fn unmake(&mut self) {
-        // What fails here comes after a failure that is worth telling.
-        let _ = self.remember();
-        let (Ok(root), Ok(before)) = (self.place(Place::Root), self.before()) else {
-            return;
-        };
-        let mut buffer = [0; libc::PATH_MAX as usize];
-        let mut each = |remove: &dyn Fn(&CStr) -> Sys<()>| {
-            for (path, end) in self.made.iter().rev() {
-                let _ = path::prefix(path.to_bytes(), *end, &mut buffer).and_then(remove);
-            }
-        };
-        // Nothing is removed on which something is mounted here. Then what hides other
-        // mounts, all at once: where it is locked it hides none of ours.
-        each(&|path| path::uncover(root, path));
-        if self.before.is_some() {
-            let _ = mount::unmount(root);
-        }
-        each(&|path| path::unmake(before, path));
+    fn tell(&self, from: &[BorrowedFd]) -> Result<(), Failed<'static>> {
+        let mut from = Some(from);
+        self.made.iter().try_for_each(|(path, end)| {
+            Report::Made(Cow::Borrowed(&path.to_bytes()[..*end]))
+                .send(self.socket, from.take().unwrap_or_default())
+                .map_err(Failed::talk)
+        })
     }
 }

@@ -3,11 +3,10 @@
 
 use std::ffi::CStr;
 use std::io::Write as _;
-use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd as _, BorrowedFd};
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open, openat};
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::CloneFlags;
 use nix::sys::stat::Mode;
 use nix::unistd;
@@ -17,13 +16,11 @@ use crate::action::{Nested, OverHost, Place};
 use crate::message::Report;
 use crate::sys::clone::{self, Fork};
 use crate::sys::path::FIND_DIR;
-use crate::sys::{Sys, descriptors, process};
+use crate::sys::{Sys, process};
 
 impl Child<'_> {
     /// Clones init, a child of the supervisor's as we are, and goes on as it.
-    /// This process stays behind until init has ended or the supervisor ends
-    /// it: what a failed start has made in the root file system only we can
-    /// remove.
+    /// This process ends.
     #[allow(unsafe_code)]
     pub(super) fn clone_init(&mut self, nested: &Nested) -> Result<(), Failed<'static>> {
         let proc = open(c"/proc", FIND_DIR, Mode::empty())?;
@@ -44,8 +41,6 @@ impl Child<'_> {
                 enter_root(over)?;
             }
             self.places = [const { None }; Place::COUNT];
-            self.made.clear();
-            self.before = None;
             return Ok(());
         };
         let told = nested
@@ -55,7 +50,7 @@ impl Child<'_> {
             process::kill(pidfd.as_fd())?;
             return Err(errno.into());
         }
-        self.stay_behind(pidfd)
+        process::exit(0)
     }
 
     /// The kernel allows no user namespace to who is not at the root of all
@@ -66,21 +61,6 @@ impl Child<'_> {
         unistd::fchdir(self.place(over.place)?)?;
         unistd::chroot(c".")?;
         unistd::fchdir(&host)
-    }
-
-    fn stay_behind(&mut self, init: OwnedFd) -> ! {
-        // The supervisor waits for the end of a conversation that is init's.
-        let root = self.place(Place::Root).unwrap_or(init.as_fd());
-        let before = self.before().unwrap_or(root);
-        let kept = [init.as_fd(), root, before].map(|fd| fd.as_raw_fd());
-        descriptors::close_all_but(kept);
-        // All signals are blocked, so nothing interrupts this. Init's mounts would go
-        // with their mount points, so these stay where it may be alive.
-        let mut end = [PollFd::new(init.as_fd(), PollFlags::POLLIN)];
-        if poll(&mut end, PollTimeout::NONE).is_ok() {
-            self.unmake();
-        }
-        process::exit(0)
     }
 }
 

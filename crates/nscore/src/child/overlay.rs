@@ -4,14 +4,14 @@ use std::ffi::CStr;
 use std::os::fd::{AsFd as _, OwnedFd};
 
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, open};
+use nix::fcntl::OFlag;
 use nix::mount::MsFlags;
 use nix::sys::stat::{self, Mode, fstat};
 use nix::unistd::{self, Gid, Uid};
 
 use super::Child;
 use crate::action::Place;
-use crate::overlay::{Layer, LayerSource, Mask, Merge, Step, StoreSource};
+use crate::overlay::{BEGUN, Layer, LayerSource, Mask, Merge, Step, StoreSource};
 use crate::sys::mount::Depth;
 use crate::sys::mount::FileSystem;
 use crate::sys::path::FIND_DIR;
@@ -28,8 +28,8 @@ const DIR_MODE: Mode = Mode::from_bits_retain(0o755);
 impl Child<'_> {
     pub(super) fn overlay(&mut self, step: &Step) -> Sys<()> {
         match step {
-            Step::OpenStore(path) => {
-                let store = open(path.as_c_str(), FIND_DIR, Mode::empty())?;
+            Step::OpenStore(known) => {
+                let store = path::open_known_dir(known, OFlag::O_PATH)?;
                 self.keep(Place::Store, store);
                 Ok(())
             }
@@ -70,6 +70,12 @@ impl Child<'_> {
             }),
             Step::Layer(layer) => self.prepare(layer),
             Step::Merge(merge) => self.merge(merge),
+            Step::Begun => {
+                let work = path::open_dir(self.place(Place::Store)?, c"work")?;
+                path::make_dir(work.as_fd(), BEGUN, DIR_MODE).map(drop)
+            }
+            Step::Once(step) if self.new_changes => self.overlay(step),
+            Step::Once(_) => Ok(()),
             Step::Attach(at, index) => {
                 let overlay = self.tree(*index)?;
                 self.attach_overlay(at, overlay)
@@ -128,7 +134,7 @@ impl Child<'_> {
         mount::move_mount(lower.as_fd(), scratch, &layer.lower)?;
         let work = path::open_dir(self.place(Place::Store)?, c"work")?;
         path::make_dir(work.as_fd(), &layer.number, DIR_MODE)?;
-        if self.make_upper(&layer.at)? || layer.at.is_empty() && layer.fresh {
+        if self.make_upper(&layer.at)? || layer.at.is_empty() && self.new_changes {
             self.dress_upper(layer, &lower)?;
         }
         Ok(())

@@ -1,6 +1,5 @@
 //! What the child says to the supervisor, and that it gives up.
 
-use std::borrow::Cow;
 use std::os::fd::AsFd as _;
 
 use nix::errno::Errno;
@@ -37,14 +36,12 @@ impl Failed<'_> {
 }
 
 impl Child<'_> {
-    /// Takes back what was made and says why this step cannot be had.
+    /// Says why this step cannot be had, after what it has made all the same.
     #[cold]
     #[inline(never)]
     pub(super) fn give_up(mut self, action: usize, failed: Failed) -> ! {
-        // Later than that the supervisor does it.
-        if !self.ready {
-            self.unmake();
-        }
+        // What fails here comes after a failure that is worth telling.
+        let _ = self.tell_made();
         let report = match failed {
             Failed::Orphaned => process::exit(1),
             Failed::Errno(errno) => Report::Failed { action, errno },
@@ -57,16 +54,8 @@ impl Child<'_> {
         process::exit(1)
     }
 
-    /// Tells the supervisor what was made, hands it console and copy, and waits
-    /// until it is ready.
-    pub(super) fn be_ready(&mut self) -> Result<(), Failed<'static>> {
-        // The first brings along where they are.
-        let mut before = self.before().ok();
-        for (path, end) in &self.made {
-            Report::Made(Cow::Borrowed(&path.to_bytes()[..*end]))
-                .send(self.socket, before.take().as_slice())
-                .map_err(Failed::talk)?;
-        }
+    /// Hands the supervisor console and copy, and waits until it is ready.
+    pub(super) fn be_ready(&self) -> Result<(), Failed<'static>> {
         let console = self.console.as_ref().map(|(master, slave)| [master, slave]);
         let mut fds = [self.socket; 3];
         let mut count = 0;
@@ -77,8 +66,7 @@ impl Child<'_> {
         Report::Running
             .send(self.socket, &fds[..count])
             .and_then(|()| Go::receive(self.socket))
-            .map_err(Failed::talk)?;
-        self.ready = true;
-        Ok(())
+            .map_err(Failed::talk)
+            .map(drop)
     }
 }

@@ -20,7 +20,7 @@ pub(super) struct Cover<'a> {
     mounts: Vec<Mount>,
     /// The root's owner is one that the container knows.
     owned: bool,
-    /// The changes are new ones.
+    /// The changes are new ones, as far as can be told now.
     fresh: bool,
     layers: Vec<(PathBuf, LayerSource)>,
     /// Directories, files and links of the changes, parents first.
@@ -187,7 +187,6 @@ impl<'a> Cover<'a> {
                 number: c_string(OsStr::new(&number.to_string()))?,
                 source: *source,
                 owned: self.owned,
-                fresh: self.fresh,
             }));
             let keep = match source {
                 LayerSource::Same => None,
@@ -204,10 +203,15 @@ impl<'a> Cover<'a> {
             }));
         }
         if self.fresh {
-            steps.extend(some(Step::Link, self.links.clone()));
-            steps.extend(some(Step::MakeDirs, entries(&seed.dirs)?));
             let files = [self.files.clone(), entries(&seed.files)?].concat();
-            steps.extend(some(Step::Copy, files));
+            let once = [
+                some(Step::Link, self.links.clone()),
+                some(Step::MakeDirs, entries(&seed.dirs)?),
+                some(Step::Copy, files),
+            ];
+            let begun = (source != StoreSource::Memory).then_some(Step::Begun);
+            let once = once.into_iter().flatten().chain(begun);
+            steps.extend(once.map(|step| Step::Once(Box::new(step))));
         }
         let masks = masks.into_iter().map(|(_, mask)| mask).collect();
         steps.extend(some(Step::Mask, masks));

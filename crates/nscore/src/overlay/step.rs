@@ -59,8 +59,6 @@ pub(crate) struct Layer {
     pub(crate) source: LayerSource,
     /// The lower directory's owner is in the maps, and becomes the upper's.
     pub(crate) owned: bool,
-    /// The upper layer is a new one.
-    pub(crate) fresh: bool,
 }
 
 /// One overlay, of layers that are prepared.
@@ -81,6 +79,10 @@ pub(crate) enum Mask {
     Directory(CString),
     Whiteout(CString),
 }
+
+/// What says in work/ that the changes are no longer new. The names of the kernel's
+/// own are numbers.
+pub(crate) const BEGUN: &CStr = c"begun";
 
 /// One step.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -105,6 +107,10 @@ pub(crate) enum Step {
     Merge(Merge),
     /// Show an overlay that was kept.
     Attach(CString, usize),
+    /// All is there that new changes are given.
+    Begun,
+    /// What later boots find done, or changed since: only in changes that are new.
+    Once(Box<Step>),
 }
 
 impl Step {
@@ -113,6 +119,7 @@ impl Step {
         match self {
             Step::Merge(_) => Op::Overlay,
             Step::Layer(_) | Step::Attach(..) | Step::Base | Step::Store(_) => Op::Layer,
+            Step::Once(step) => step.op(),
             _ => Op::Other,
         }
     }
@@ -152,6 +159,8 @@ impl fmt::Display for Step {
                 Ok(())
             }
             Step::Attach(at, _) => write!(f, "attach overlay to /{}", quoted_c(at)),
+            Step::Begun => write!(f, "note that the changes are begun"),
+            Step::Once(step) => step.fmt(f),
         }
     }
 }

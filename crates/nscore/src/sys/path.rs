@@ -5,7 +5,6 @@ use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::fcntl::{self, OFlag};
-use nix::mount::{self, MntFlags};
 use nix::sys::stat::{self, Mode, SFlag};
 use nix::unistd;
 
@@ -37,14 +36,6 @@ pub(crate) fn make_dir(dir: BorrowedFd, name: &CStr, mode: Mode) -> Sys<bool> {
 /// Removes the empty directory `name` of `dir`.
 pub(crate) fn remove_dir(dir: BorrowedFd, name: &CStr) -> Sys<()> {
     unistd::unlinkat(dir, name, unistd::UnlinkatFlags::RemoveDir)
-}
-
-/// Takes away what is mounted on the last component of `path` in `root`.
-pub(crate) fn uncover(root: BorrowedFd, path: &CStr) -> Sys<()> {
-    let (dir, name) = parent_in_root(root, path)?;
-    unistd::fchdir(&dir)?;
-    while mount::umount2(name, MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW).is_ok() {}
-    Ok(())
 }
 
 /// Removes the empty directory, the file or the link that is the last component

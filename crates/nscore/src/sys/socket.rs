@@ -123,5 +123,9 @@ pub(crate) fn receive(socket: BorrowedFd, bytes: &mut [u8]) -> Sys<Received> {
             }
         }
     }
+    // The kernel drops what there is no descriptor left for.
+    if message.msg_flags & libc::MSG_CTRUNC != 0 {
+        return Err(Errno::EMFILE);
+    }
     Ok(Received { len, fds })
 }
