@@ -17,6 +17,7 @@ each_user!(
     a_failing_helper_ends_the_start,
     whatever_ends_a_helper_leaves_the_root_alone,
     a_helper_can_read_our_input,
+    helpers_have_the_callers_descriptors,
 );
 
 some_users!(
@@ -206,6 +207,17 @@ fn a_helper_can_read_our_input(me: &User) {
         .arg(&root);
     let out = out.args(["/bin/sh", "-c", "cat"]).input("first\n").run();
     assert!(out.ok().contains("outside first"), "{out}");
+}
+
+fn helpers_have_the_callers_descriptors(me: &User) {
+    let root = root(me);
+    let cmd = me.contain().args(["-o", "echo outside >&7"]);
+    let cmd = cmd.args(["-i", "echo inside >&7"]).arg(&root);
+    let script = "exec 2>/dev/null; echo init >&7 || echo closed";
+    cmd.args(["/bin/sh", "-c", script])
+        .under_bash(r#"exec 7> >(cat >&1); exec "$@""#)
+        .run()
+        .says("outside\ninside\nclosed");
 }
 
 /// The issue's transcript, in a network namespace that is not the machine's.

@@ -5,6 +5,7 @@ use std::cell::Cell;
 use std::convert::Infallible;
 use std::ffi::{CStr, CString, OsStr, OsString};
 use std::fmt;
+use std::os::fd::RawFd;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 
 use nix::errno::Errno;
@@ -12,7 +13,7 @@ use nix::sys::stat::SFlag;
 
 use crate::environ::{self, Variables};
 use crate::error::{self, Error, Result, quoted};
-use crate::sys::{Sys, process};
+use crate::sys::{Sys, descriptors, process};
 use crate::user::Login;
 
 mod arrays;
@@ -41,6 +42,8 @@ pub(crate) struct Program {
     /// The arguments of the shim: two of its own before the program's.
     shim: Vec<Cell<*const libc::c_char>>,
     environment: Environment,
+    /// Descriptors of the caller's that it gets.
+    inherited: Vec<RawFd>,
 }
 
 impl Program {
@@ -115,18 +118,27 @@ impl Program {
             candidates,
             arguments,
             environment: Environment::new(environment),
+            inherited: Vec::new(),
         })
     }
 
-    /// `/bin/sh -c text`, with the caller's environment and these additions.
-    pub(crate) fn shell(text: &OsStr, additions: &[(&str, String)]) -> Result<Program> {
+    /// `/bin/sh -c text`, a command of the caller's own: with their environment, these
+    /// additions, and these descriptors of theirs.
+    pub(crate) fn shell(
+        text: &OsStr,
+        additions: &[(&str, String)],
+        inherited: Vec<RawFd>,
+    ) -> Result<Program> {
         let mut environment = environ::callers();
         for (name, value) in additions {
             environment.retain(|(known, _)| known != name);
             environment.push((name.into(), value.into()));
         }
         let command = [SHELL.into(), "-c".into(), text.to_os_string()];
-        Program::new(&command, &environment, OsStr::new(""))
+        Ok(Program {
+            inherited,
+            ..Program::new(&command, &environment, OsStr::new(""))?
+        })
     }
 
     /// Becomes the program. Returns only to say why not, and does not allocate:
@@ -142,6 +154,7 @@ impl Program {
         room: &'a mut [u8],
     ) -> Failure<'a> {
         self.environment.say_who(login);
+        descriptors::hand_on(&self.inherited);
         let arguments = &self.arguments.pointers;
         let Err(failure) = self.first(room, |path, _| self.exec_as(path, arguments));
         let candidate = &failure.candidate;

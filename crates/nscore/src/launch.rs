@@ -132,8 +132,8 @@ impl Boot<'_> {
             talk.say_go(&tree::clone_all(&plan.trees, talk.child().pid())?)?;
             talk.await_init()?;
         }
-        if let Some(text) = &plan.outside {
-            outside::run(text, talk.child(), plan.namespaces, signals)?;
+        if let Some(helper) = &plan.outside {
+            outside::run(helper, talk.child(), plan.namespaces, signals)?;
         }
         let mut network = plan.network.attach(talk.child(), signals)?;
         let trees = match plan.mounter {

@@ -2,8 +2,8 @@
 //! container's namespaces, so that it can name them by $PPID. A short-lived
 //! joiner is that parent: it forks the command, joins, and lets it go.
 
-use std::ffi::OsStr;
-use std::os::fd::{AsFd as _, BorrowedFd};
+use std::ffi::{OsStr, OsString};
+use std::os::fd::{AsFd as _, BorrowedFd, RawFd};
 
 use nix::fcntl::OFlag;
 use nix::sched::{CloneFlags, setns};
@@ -19,19 +19,36 @@ use crate::outcome;
 use crate::process::Process;
 use crate::signals::Signals;
 use crate::sys::clone::{self, Fork};
-use crate::sys::{Sys, process, signal};
+use crate::sys::{Sys, descriptors, process, signal};
+
+/// The command, as it was asked for.
+#[derive(Debug)]
+pub(crate) struct Helper {
+    pub(crate) text: OsString,
+    inherited: Vec<RawFd>,
+}
+
+impl Helper {
+    pub(crate) fn new(text: &OsStr) -> Helper {
+        Helper {
+            text: text.into(),
+            inherited: descriptors::inherited(),
+        }
+    }
+}
 
 /// Runs `/bin/sh -c text` in the caller's directory and waits for its end.
 ///
 /// # Errors
 /// Its status, when that is not 0.
 pub(crate) fn run(
-    text: &OsStr,
+    helper: &Helper,
     init: &Process,
     namespaces: CloneFlags,
     signals: &Signals,
 ) -> Result<()> {
-    let command = Program::shell(text, &[("CONTAIN_PID", init.pid().to_string())])?;
+    let pid = ("CONTAIN_PID", init.pid().to_string());
+    let command = Program::shell(&helper.text, &[pid], helper.inherited.clone())?;
     // Children of the joiner follow a PID namespace, the joiner itself cannot.
     let namespaces = namespaces - CloneFlags::CLONE_NEWPID;
     let joiner = || joiner(&command, init.pidfd(), namespaces);

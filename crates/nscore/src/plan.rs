@@ -24,6 +24,7 @@ use crate::idmap::Maps;
 use crate::mounts::Mounts;
 use crate::name::Name;
 use crate::net::Network;
+use crate::outside;
 use crate::overlay;
 use crate::record::Terms;
 use crate::spec::Spec;
@@ -54,7 +55,7 @@ pub struct Plan {
     /// A cgroup of its own, if one is due.
     pub(crate) leaf: Option<LeafPlan>,
     pub(crate) actions: Vec<Action>,
-    pub(crate) outside: Option<OsString>,
+    pub(crate) outside: Option<outside::Helper>,
     /// Which standard streams are the console's, None without a console.
     pub(crate) console: Option<[bool; 3]>,
     pub(crate) life: Life,
@@ -127,7 +128,7 @@ impl Plan {
             root,
             maps,
             namespaces,
-            outside: spec.outside.clone(),
+            outside: spec.outside.as_deref().map(outside::Helper::new),
             console: around.console,
             life: Life::new(spec, around)?,
             name: spec.name.clone(),

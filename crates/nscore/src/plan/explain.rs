@@ -59,8 +59,12 @@ impl Plan {
 
     /// While there is a process to become init, which waits.
     fn before_init(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(text) = &self.outside {
-            writeln!(f, "run outside helper /bin/sh -c '{}'", quoted(text))?;
+        if let Some(helper) = &self.outside {
+            writeln!(
+                f,
+                "run outside helper /bin/sh -c '{}'",
+                quoted(&helper.text)
+            )?;
         }
         if !self.network.wants_guard() {
             write!(f, "{}", self.network)?;

@@ -20,6 +20,7 @@ use crate::overlay;
 use crate::rootfs;
 use crate::sealed;
 use crate::spec::Spec;
+use crate::sys::descriptors;
 use crate::sys::shim::Image;
 use crate::systemd;
 use crate::user;
@@ -136,7 +137,11 @@ impl Steps<'_> {
         }
         actions.extend(Resolver::new(spec).map(|_| Action::ShowResolver));
         if let Some(text) = &spec.inside {
-            actions.push(Action::RunInside(Program::shell(text, &[])?));
+            actions.push(Action::RunInside(Program::shell(
+                text,
+                &[],
+                descriptors::inherited(),
+            )?));
         }
         if !self.mounts.replaces("/proc") {
             actions.extend(rootfs::proc(spec.strict));

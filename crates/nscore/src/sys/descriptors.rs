@@ -39,6 +39,24 @@ pub(crate) fn complete_streams() -> Sys<()> {
     Ok(())
 }
 
+/// Descriptors above standard error that the caller of this program left open for
+/// programs: before [`close_at_exec`], for all of ours close at exec.
+pub(crate) fn inherited() -> Vec<RawFd> {
+    // SAFETY: F_GETFD takes and changes nothing.
+    let flags = |fd: &RawFd| unsafe { libc::fcntl(*fd, libc::F_GETFD) };
+    let open = listed().into_iter().flatten();
+    open.filter(|fd| *fd > 2 && flags(fd) == 0).collect()
+}
+
+/// Leaves these of them open at an exec of this process.
+pub(crate) fn hand_on(inherited: &[RawFd]) {
+    for fd in inherited {
+        // SAFETY: F_SETFD takes an int and frees nothing. One that is closed by now
+        // is none to hand on.
+        unsafe { libc::fcntl(*fd, libc::F_SETFD, 0) };
+    }
+}
+
 /// The highest descriptor that was open when [`close_at_exec`] looked at each.
 static HIGHEST: AtomicI32 = AtomicI32::new(0);
 
@@ -59,20 +77,24 @@ pub(crate) fn close_at_exec() -> Sys<()> {
         Err(Errno::ENOSYS | Errno::EINVAL) => {}
         other => return other.map(drop),
     }
-    let entries = std::fs::read_dir("/proc/self/fd").map_err(io_errno)?;
-    for entry in entries {
-        let name = entry.map_err(io_errno)?.file_name();
-        let Some(fd) = name.to_str().and_then(|name| name.parse::<RawFd>().ok()) else {
-            continue;
-        };
+    for fd in listed().map_err(io_errno)? {
         HIGHEST.fetch_max(fd, Ordering::Relaxed);
         if fd > 2 {
-            // The one that lists them is among them and closes by itself.
             // SAFETY: F_SETFD takes an int and frees nothing.
             unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) };
         }
     }
     Ok(())
+}
+
+/// The descriptors that /proc lists. The one for that is closed by now.
+fn listed() -> std::io::Result<Vec<RawFd>> {
+    let mut fds = Vec::new();
+    for entry in std::fs::read_dir("/proc/self/fd")? {
+        let name = entry?.file_name();
+        fds.extend(name.to_str().and_then(|name| name.parse::<RawFd>().ok()));
+    }
+    Ok(fds)
 }
 
 fn io_errno(error: std::io::Error) -> Errno {
