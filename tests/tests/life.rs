@@ -63,6 +63,11 @@ fn it_is_found_by_name(me: &User) {
             .args(["-P", &running.pid().to_string(), "contain"])
             .output();
         assert_eq!(String::from_utf8_lossy(&pgrep.unwrap().stdout), "");
+        // Nor does `pgrep -f` take the guard for one, which had its command line.
+        let whole = Command::new("pgrep")
+            .args(["-P", &running.pid().to_string(), "-f", "contain( -c)? /"])
+            .output();
+        assert_eq!(String::from_utf8_lossy(&whole.unwrap().stdout), "");
     }
     assert_no_traces(&root);
 }

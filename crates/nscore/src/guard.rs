@@ -116,6 +116,7 @@ fn failed(errno: nix::errno::Errno) -> Error {
 /// sake, and no signal to the supervisor's process group is for it.
 fn detach<const N: usize>(kept: [BorrowedFd; N]) {
     let _ = unistd::setsid();
+    process::rename_in_command_line(NAME);
     descriptors::close_all_but(kept.map(|fd| fd.as_raw_fd()));
 }
 

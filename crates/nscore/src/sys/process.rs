@@ -16,6 +16,26 @@ pub(crate) fn rename(name: &CStr) {
     let _ = unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr()) };
 }
 
+/// Puts this name, as far as there is room, where the command line of this process
+/// has our program's, by which pidof(8) and `pgrep -f` find it.
+pub(crate) fn rename_in_command_line(name: &CStr) {
+    unsafe extern "C" {
+        /// program_invocation_name(3): the caller's own first argument.
+        static program_invocation_name: *mut libc::c_char;
+    }
+    // SAFETY: it is a NUL-terminated string of this process's own memory, which may be
+    // written to, execve(2); nobody else has a reference to it, for copies are what
+    // std hands out. No more is written than its length, which leaves its NUL.
+    unsafe {
+        let at = program_invocation_name;
+        if !at.is_null() {
+            let room = libc::strlen(at);
+            at.write_bytes(0, room);
+            at.copy_from(name.as_ptr(), room.min(name.count_bytes()));
+        }
+    }
+}
+
 /// Another name for as long as this value lives, for processes made meanwhile.
 pub(crate) struct Renamed([u8; 16]);
 
