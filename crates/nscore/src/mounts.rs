@@ -105,7 +105,8 @@ impl Mount {
         if source.is_empty() {
             return Err(bad("the source's name is empty".into()));
         }
-        let source = std::path::absolute(source).map_err(|error| bad(error.to_string()))?;
+        let source = std::path::absolute(source)
+            .map_err(|error| Error::io(format!("find {}", quoted(source)), &error))?;
         let at = match at {
             Some(at) => PathBuf::from(at),
             None => clean(&source),

@@ -7,6 +7,8 @@ use std::fs::File;
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
+use std::thread;
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg, OFlag};
@@ -44,15 +46,13 @@ impl Store {
         let shown = quoted_c(&self.path);
         let dir = path::open_known_dir(&self.path, OFlag::O_RDONLY)
             .map_err(|errno| Error::errno(format!("open upper directory {shown}"), errno))?;
-        let lock = Flock::lock(File::from(dir), FlockArg::LockExclusiveNonblock).map_err(
-            |(_, errno)| match errno {
-                Errno::EWOULDBLOCK => Error::new(
-                    format!("use upper directory {shown}"),
-                    "another container uses it",
-                ),
-                errno => Error::errno(format!("lock upper directory {shown}"), errno),
-            },
-        )?;
+        let lock = lock(File::from(dir)).map_err(|errno| match errno {
+            Errno::EWOULDBLOCK => Error::new(
+                format!("use upper directory {shown}"),
+                "another container uses it",
+            ),
+            errno => Error::errno(format!("lock upper directory {shown}"), errno),
+        })?;
         for name in [c"changes", c"work"] {
             self.make(&lock, name).map_err(|errno| {
                 let name = quoted_c(name);
@@ -92,6 +92,21 @@ impl Store {
         }
         unistd::fchown(&made, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))
     }
+}
+
+/// One whose supervisor was killed has it until its guard has seen to the end of it.
+fn lock(dir: File) -> std::result::Result<Flock<File>, Errno> {
+    const TRIES: usize = 50;
+    const PAUSE: Duration = Duration::from_millis(10);
+    let mut dir = dir;
+    for _ in 1..TRIES {
+        match Flock::lock(dir, FlockArg::LockExclusiveNonblock) {
+            Err((file, Errno::EWOULDBLOCK)) => dir = file,
+            other => return other.map_err(|(_, errno)| errno),
+        }
+        thread::sleep(PAUSE);
+    }
+    Flock::lock(dir, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| errno)
 }
 
 impl fmt::Display for Store {
