@@ -59,10 +59,12 @@ pub struct Args {
 
     /// Map user ids: START:LOWER:COUNT[,...], auto, root or keep
     #[arg(short, long, value_name = "MAP", help_heading = IDENTITY)]
+    #[arg(overrides_with = "uid_map", allow_hyphen_values = true)]
     uid_map: Option<MapSpec>,
 
     /// Map group ids, likewise
     #[arg(short, long, value_name = "MAP", help_heading = IDENTITY)]
+    #[arg(overrides_with = "gid_map", allow_hyphen_values = true)]
     gid_map: Option<MapSpec>,
 
     /// Let inject find it by NAME, which is also its host name
@@ -87,7 +89,7 @@ pub struct Args {
     user: Option<UserSpec>,
 
     /// Use our stdin, stdout and stderr; make no pseudo-terminal
-    #[arg(short = 'c', long, help_heading = LIFE)]
+    #[arg(short = 'c', long, overrides_with = "no_console", help_heading = LIFE)]
     no_console: bool,
 
     /// Run CMD under a small init that reaps orphans and passes signals
@@ -104,15 +106,16 @@ pub struct Args {
 
     /// Kill init when it takes longer than this to stop (default: 10)
     #[arg(long, value_name = "SECONDS", help_heading = LIFE)]
+    #[arg(value_parser = cli::number::<u32>, allow_negative_numbers = true)]
     stop_timeout: Option<u32>,
 
     /// Write init's process id and a newline to FD once init runs
-    #[arg(long, value_name = "FD", value_parser = clap::value_parser!(i32).range(0..))]
-    #[arg(help_heading = LIFE)]
+    #[arg(long, value_name = "FD", help_heading = LIFE)]
+    #[arg(value_parser = cli::number::<i32>, allow_negative_numbers = true)]
     ready_fd: Option<i32>,
 
     /// Share the host's network, unprivileged: --net host
-    #[arg(short = 'n', long, help_heading = NETWORK)]
+    #[arg(short = 'n', long, overrides_with = "host_net", help_heading = NETWORK)]
     host_net: bool,
 
     /// Use network private (default), host, pasta[,tcp:HOST:INSIDE][,udp:HOST:INSIDE]...
@@ -126,6 +129,7 @@ pub struct Args {
 
     /// Limit memory to SIZE (bytes, or with K, M, G, T), without swap
     #[arg(short, long, value_name = "SIZE", help_heading = LIMITS)]
+    #[arg(allow_negative_numbers = true)]
     memory: Option<Size>,
 
     /// Allow this much swap, apart from memory; max for all there is
@@ -134,10 +138,12 @@ pub struct Args {
 
     /// Limit the number of processes and threads
     #[arg(long, value_name = "N", help_heading = LIMITS)]
+    #[arg(value_parser = cli::number::<u32>, allow_negative_numbers = true)]
     pids: Option<u32>,
 
     /// Limit processor time to that of N processors, like 0.5 or 2
     #[arg(long, value_name = "N", help_heading = LIMITS)]
+    #[arg(allow_negative_numbers = true)]
     cpus: Option<Cpus>,
 
     /// Set the cgroup's file KEY, like cpu.weight or io.max; repeatable
@@ -165,11 +171,11 @@ pub struct Args {
     seccomp: Option<Seccomp>,
 
     /// Run CMD by /bin/sh inside, in the new root, before init
-    #[arg(short, long, value_name = "CMD", help_heading = HELPERS)]
+    #[arg(short, long, value_name = "CMD", overrides_with = "inside", help_heading = HELPERS)]
     inside: Option<OsString>,
 
     /// Run CMD by /bin/sh on the host, as a child of a process inside
-    #[arg(short, long, value_name = "CMD", help_heading = HELPERS)]
+    #[arg(short, long, value_name = "CMD", overrides_with = "outside", help_heading = HELPERS)]
     outside: Option<OsString>,
 
     /// Read options from a TOML file, under their long names

@@ -22,10 +22,12 @@ use nscore::{Caller, MapSpec, Pseudo};
 pub struct Args {
     /// Map user ids: START:LOWER:COUNT[,...], auto, root or keep
     #[arg(short, long, value_name = "MAP")]
+    #[arg(overrides_with = "uid_map", allow_hyphen_values = true)]
     uid_map: Option<MapSpec>,
 
     /// Map group ids, likewise
     #[arg(short, long, value_name = "MAP")]
+    #[arg(overrides_with = "gid_map", allow_hyphen_values = true)]
     gid_map: Option<MapSpec>,
 
     /// Make a mount namespace too, so that CMD can mount

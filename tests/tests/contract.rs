@@ -9,6 +9,7 @@ use tests::{User, assert_no_traces, each_user, root, scratch_dir, skip, some_use
 each_user!(
     options_stop_at_dir,
     short_options_bundle_and_take_values_attached,
+    the_last_of_an_option_wins,
     usage_errors_exit_64,
     help_and_version_go_to_stdout,
     the_default_command_is_a_shell,
@@ -58,6 +59,21 @@ fn short_options_bundle_and_take_values_attached(me: &User) {
         out_lines(&again),
         out_lines(&format!("{map}\n{group}").replace(':', " "))
     );
+}
+
+fn the_last_of_an_option_wins(me: &User) {
+    let root = root(me);
+    let options = ["-cc", "-n", "-n", "-i", "echo one", "-i", "echo two"];
+    let helpers = ["-o", "echo three", "-o", "echo four"];
+    let cmd = me.contain().args(options).args(helpers).arg(&root);
+    cmd.arg("/bin/true").run().says("four\ntwo");
+    let maps = ["-u", "auto", "-u", "root", "-g", "auto", "-g", "root"];
+    let count = [
+        "sh",
+        "-c",
+        "cat /proc/self/uid_map /proc/self/gid_map | wc -l",
+    ];
+    me.pseudo().args(maps).args(count).run().says("2");
 }
 
 fn out_lines(text: &str) -> Vec<String> {

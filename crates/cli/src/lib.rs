@@ -4,6 +4,7 @@
 mod plain;
 
 use std::io::Write as _;
+use std::str::FromStr;
 
 use clap::error::{ContextKind, ErrorKind};
 use nscore::{Error, quoted};
@@ -103,6 +104,16 @@ pub fn complain(who: &str, what: impl std::fmt::Display) {
 /// cannot be written to, the exit status has to do.
 fn say(text: &str) {
     let _ = std::io::stderr().write_all(text.as_bytes());
+}
+
+/// Reads a number, of digits alone.
+///
+/// # Errors
+/// Anything else, and what `T` has no room for.
+pub fn number<T: FromStr>(text: &str) -> Result<T, String> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    let number = text.parse().ok().filter(|_| digits);
+    number.ok_or_else(|| "it is no number, or too large a one".to_string())
 }
 
 /// What is wrong, in one line where clap would print a paragraph.
