@@ -5,8 +5,8 @@ use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _,
 use std::path::{Path, PathBuf};
 
 use tests::{
-    Cmd, User, assert_no_traces, each_user, empty_root, host_is_root, root, scratch_dir, skip,
-    some_users,
+    Cmd, User, assert_no_traces, each_user, empty_root, hand_made, host_is_root, root, scratch_dir,
+    skip, some_users,
 };
 
 each_user!(
@@ -14,6 +14,7 @@ each_user!(
     places_inside,
     what_is_missing_is_made,
     a_failed_start_leaves_no_mount_point,
+    a_failed_start_leaves_others_theirs,
     links_into_a_bind_harm_nothing_there,
     links_lead_inside,
     read_only_holds,
@@ -161,6 +162,36 @@ fn a_failed_start_leaves_no_mount_point(me: &User) {
             .map(|e| e.unwrap().file_name())
             .collect();
         assert!(left.is_empty(), "{options:?} left {left:?}");
+    }
+}
+
+/// A directory that is removed takes along what other containers have mounted there.
+fn a_failed_start_leaves_others_theirs(me: &User) {
+    let root = hand_made(me, &["/bin/sh", "/bin/sleep", "/bin/true"]);
+    let from = source(me);
+    let bind = format!("{}:/x/y", text(&from));
+    let fails = |inside: &str| {
+        let cmd = me.contain().args(["-c", "-b", &bind, "-i", inside]);
+        cmd.arg(&root).arg("/bin/true")
+    };
+    // It has made them, and fails when another uses them.
+    let first = fails("echo up; read go; exit 3").under_bash(r#"exec "$@" < <(sleep 1; echo)"#);
+    let first = first.start();
+    first.wait_for("up");
+    let script = "echo ready; sleep 2; [ -e /x/y/f ] && [ -c /dev/null ] && exit 5";
+    let other = sh(me, &["-b", &bind], &root, script).start();
+    other.wait_for("ready");
+    first.finish().status_is(3);
+    other.finish().status_is(5);
+    // Nor do many at once trip over each other.
+    let good = sh(me, &["-b", &bind], &root, "[ -e /x/y/f ] && exit 5");
+    let bad = fails("exit 3");
+    for _ in 0..5 {
+        let running: Vec<_> = (0..4).map(|_| (good.start(), bad.start())).collect();
+        for (good, bad) in running {
+            good.finish().status_is(5);
+            bad.finish().status_is(3);
+        }
     }
 }
 

@@ -111,7 +111,7 @@ fn paths_are_the_files(me: &User) {
     fs::write(at.dir.join("data/f"), "beside\n").unwrap();
     at.root.mkdir("/data").write("/data/f", "inside\n", 0o644);
     let text = "root = 'root'\n[[mount]]\noption = 'bind'\nsource = 'data'\ntarget = '/mnt'\n";
-    at.with(me, text);
+    drop(at.with(me, text));
     let cmd = me.contain().args(["-c", "-f", "web.toml"]).cwd(&at.dir);
     cmd.args(["/bin/cat", "/mnt/f"]).run().says("beside");
     // A directory's name is no part of the grammar of binds.

@@ -27,6 +27,7 @@ use crate::record::Record;
 use crate::signals::Signals;
 use crate::store::{Lock, Store};
 use crate::supervise::{self, Role};
+use crate::sweep::Share;
 use crate::sys::clone::{self, Fork};
 use crate::sys::{descriptors, path, socket};
 use crate::talk::Talk;
@@ -95,7 +96,9 @@ impl Boot<'_> {
         let resolver = plan.network.resolver.and_then(Resolver::text);
         // What was made for the child is given back at the end: while the child has
         // the same memory, each page that we write to is copied.
-        let (first, socket, _room) = clone_first(plan, self.leaf, resolver.as_deref())?;
+        let root = open_root(&plan.root)?;
+        let share = Share::in_root(&root);
+        let (first, socket, _room) = clone_first(plan, root, self.leaf, resolver.as_deref())?;
         // From here on our own death ends a child that is still ours: it waits for
         // us, and for our death signal.
         let mut talk = Talk::new(plan, signals, first, socket);
@@ -104,7 +107,7 @@ impl Boot<'_> {
         let running = match self.start(&mut talk, &mut guard, resolver) {
             Ok(running) => running,
             Err(error) => {
-                talk.break_off();
+                talk.break_off(&share);
                 return Err(error);
             }
         };
@@ -115,7 +118,7 @@ impl Boot<'_> {
         } = running;
         let role = Role::Init(&plan.life);
         let outcome = supervise::until_end(talk.end(), console, network, signals, role)?;
-        drop((guard, record));
+        drop((guard, record, share));
         Ok(outcome)
     }
 
@@ -193,6 +196,7 @@ fn tell_ready(plan: &Plan, init: libc::pid_t) -> Result<()> {
 #[allow(unsafe_code)]
 fn clone_first<'a>(
     plan: &'a Plan,
+    root: OwnedFd,
     leaf: Option<&Leaf>,
     resolver: Option<&[u8]>,
 ) -> Result<(Process, OwnedFd, Room<'a>)> {
@@ -201,7 +205,7 @@ fn clone_first<'a>(
     // Another boot may have changed them since the plan was made.
     let new_changes = plan.store.as_ref().is_none_or(Store::is_new);
     let back = open(".", OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty());
-    enter(&plan.root)?;
+    unistd::fchdir(root).map_err(|errno| root_failed(&plan.root, errno))?;
     let room = Room::for_actions(&plan.actions, new_changes)
         .map_err(|errno| failed("read the clocks", errno))?;
     let namespaces = plan.mounter.unwrap_or(plan.namespaces);
@@ -225,9 +229,16 @@ fn clone_first<'a>(
 }
 
 /// What was decided is of this directory, so it must not be a link meanwhile.
-fn enter(root: &Path) -> Result<()> {
+fn open_root(root: &Path) -> Result<OwnedFd> {
     let known = c_string(root.as_os_str())?;
-    path::open_known_dir(&known, OFlag::O_PATH)
-        .and_then(unistd::fchdir)
-        .map_err(|errno| Error::errno(format!("enter root file system {}", quoted(root)), errno))
+    match path::open_known_dir(&known, OFlag::O_RDONLY) {
+        // It need not be readable to be entered.
+        Err(Errno::EACCES) => path::open_known_dir(&known, OFlag::O_PATH),
+        other => other,
+    }
+    .map_err(|errno| root_failed(root, errno))
+}
+
+fn root_failed(root: &Path, errno: Errno) -> Error {
+    Error::errno(format!("enter root file system {}", quoted(root)), errno)
 }

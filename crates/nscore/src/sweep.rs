@@ -2,14 +2,55 @@
 //! nothing there.
 
 use std::ffi::CString;
+use std::fs::File;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::thread;
+use std::time::Duration;
 
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
 use nix::sched::{CloneFlags, setns};
 
 use crate::child::NAME;
 use crate::message::{Received, Report};
 use crate::sys::clone::{self, Fork};
 use crate::sys::{Sys, ids, path, process};
+
+/// A share in a root file system. The kernel unmounts, in every other container too,
+/// what is mounted on a directory that is removed; so nothing is removed from a root
+/// in which somebody else has a share.
+pub(crate) struct Share(Option<Flock<File>>);
+
+impl Share {
+    /// Takes one in this directory. Where there is none to be had, nothing will be
+    /// removed.
+    pub(crate) fn in_root(root: &OwnedFd) -> Share {
+        // Who removes something has it alone, for far less than this.
+        const TRIES: usize = 50;
+        const PAUSE: Duration = Duration::from_millis(2);
+        let Ok(root) = root.try_clone() else {
+            return Share(None);
+        };
+        let mut root = File::from(root);
+        for _ in 0..TRIES {
+            match Flock::lock(root, FlockArg::LockSharedNonblock) {
+                Ok(share) => return Share(Some(share)),
+                Err((file, Errno::EWOULDBLOCK)) => root = file,
+                Err(_) => break,
+            }
+            thread::sleep(PAUSE);
+        }
+        Share(None)
+    }
+
+    /// Whether it is the only one, and no other can be taken now.
+    fn is_whole(&self) -> bool {
+        let exclusive = |share: &Flock<File>| share.relock(FlockArg::LockExclusiveNonblock);
+        self.0
+            .as_ref()
+            .is_some_and(|share| exclusive(share).is_ok())
+    }
+}
 
 /// Mount points and links that were not there before.
 #[derive(Default)]
@@ -44,10 +85,11 @@ impl Added {
         }
     }
 
-    /// Removes it. What fails here comes after a failure that is worth telling.
+    /// Removes it, unless somebody else may need it by now. What fails here comes
+    /// after a failure that is worth telling.
     #[allow(unsafe_code)]
-    pub(crate) fn sweep(&self) {
-        let Some(from) = &self.from else {
+    pub(crate) fn sweep(&self, share: &Share) {
+        let Some(from) = self.from.as_ref().filter(|_| share.is_whole()) else {
             return;
         };
         // SAFETY: this process has one thread, see clone::fork.

@@ -14,7 +14,7 @@ use crate::plan::Plan;
 use crate::process::Process;
 use crate::sealed;
 use crate::signals::Signals;
-use crate::sweep::Added;
+use crate::sweep::{Added, Share};
 use crate::sys::socket;
 
 /// A conversation with the child, and what it has said of the root file system.
@@ -151,7 +151,7 @@ impl<'a> Talk<'a> {
 
     /// It never will: the child ends, by itself if it comes to see this soon, and
     /// what it has made is removed.
-    pub(crate) fn break_off(mut self) {
+    pub(crate) fn break_off(mut self, share: &Share) {
         let _ = shutdown(self.socket.as_raw_fd(), Shutdown::Write);
         let end = PollFd::new(self.child.pidfd(), PollFlags::POLLIN);
         let _ = poll(&mut [end], self.patience);
@@ -163,7 +163,7 @@ impl<'a> Talk<'a> {
                 _ => break,
             }
         }
-        self.made.sweep();
+        self.made.sweep(share);
     }
 
     /// What the child met, as an error.
