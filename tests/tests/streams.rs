@@ -10,11 +10,12 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use tests::{
-    As, Pty, SECOND, User, assert_no_traces, children, each_user, eventually, host_is_root, root,
-    scratch_dir, skip, some_users, status_field,
+    As, Cmd, Pty, SECOND, User, assert_no_traces, children, each_user, eventually, host_is_root,
+    root, scratch_dir, skip, some_users, status_field,
 };
 
 each_user!(
+    pipes_can_be_opened_once_more,
     ten_megabytes_pass_unchanged,
     ten_megabytes_pass_through_the_console,
     ten_megabytes_reach_a_terminal,
@@ -332,4 +333,26 @@ fn idle_costs_nothing(me: &User) {
     assert_eq!(before, measure(), "of {watched:?}");
     drop(all);
     assert_no_traces(&root);
+}
+
+/// Programs log to /dev/stderr, and a pipe asks who opens it.
+fn pipes_can_be_opened_once_more(me: &User) {
+    let root = root(me);
+    let script = "cat /dev/stdin; echo out >/dev/stdout; echo err >/dev/stderr";
+    let piped = |cmd: Cmd| {
+        let out = cmd
+            .args(["/bin/sh", "-c", script])
+            .under_bash(r#"echo in | "$@" 2>&1 | cat"#)
+            .run();
+        // A warning may come before.
+        assert!(out.ok().ends_with("in\nout\nerr"), "{out}");
+    };
+    piped(me.contain().arg(&root));
+    let running = me.up(&root, &[]);
+    let pid = running.pid().to_string();
+    piped(me.inject().arg(&pid));
+    if me.many_ids() {
+        piped(me.contain().args(["--user", "33:33"]).arg(&root));
+        piped(me.inject().args(["--user", "33:33", &pid]));
+    }
 }

@@ -160,9 +160,10 @@ fn watch(life: BorrowedFd, lock: Option<BorrowedFd>, traces: &Traces) {
     if let Some(init) = init {
         hold(life, init.as_fd(), companion.as_ref().map(OwnedFd::as_fd));
     }
-    // At the end of init the supervisor still looks at them.
+    // At the end of init the supervisor still looks at them. Its hanging up alone is
+    // awaited: a word that could not be received is there to be read.
     let _ = poll(
-        &mut [PollFd::new(life, PollFlags::POLLIN)],
+        &mut [PollFd::new(life, PollFlags::empty())],
         PollTimeout::NONE,
     );
     traces.clear(users.as_ref().map(OwnedFd::as_fd));

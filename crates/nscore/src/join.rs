@@ -112,17 +112,29 @@ impl Change {
     }
 }
 
-/// Whether the ids of the container of `init` could change this program's file.
+/// Which ids of ours the container of `init` has, by the name of the file that says
+/// so.
+fn ids(init: libc::pid_t, file: &str) -> Result<IdMap> {
+    let path = format!("/proc/{init}/{file}");
+    let failed = |error| Error::io(format!("read {path}"), &error);
+    let text = procfs::read(&path).map_err(failed)?;
+    IdMap::from_kernel_text(&text).ok_or_else(|| Error::new(ENTER, "it maps no id"))
+}
+
+/// Whether the container of `init` could change this program's file.
 fn exposed(init: libc::pid_t) -> Result<bool> {
-    let has_user = |id| {
-        let path = format!("/proc/{init}/uid_map");
-        let failed = |error| Error::io(format!("read {path}"), &error);
-        let text = procfs::read(&path).map_err(failed)?;
-        let map = IdMap::from_kernel_text(&text);
-        let map = map.ok_or_else(|| Error::new(ENTER, "it maps no id"))?;
-        Ok(map.has_outside(id))
-    };
-    Ok(sealed::due(Image::Shim, has_user)?.is_some())
+    let users = ids(init, "uid_map")?;
+    let due = sealed::due(Image::Shim, |id| users.has_outside(id))?;
+    Ok(due.is_some())
+}
+
+/// Gives the container's root what it can have of our standard streams.
+fn give_streams(init: libc::pid_t) -> Result<()> {
+    let (users, groups) = (ids(init, "uid_map")?, ids(init, "gid_map")?);
+    if let Some(root) = users.outside(0).zip(groups.outside(0)) {
+        descriptors::give_pipes(root, |user| users.has_outside(user));
+    }
+    Ok(())
 }
 
 impl Join {
@@ -159,6 +171,10 @@ impl Join {
             return Err(scope.enter());
         }
         let fresh = self.console && terminals.any();
+        // Ours are an ordinary user's own, and so container root's.
+        if nix::unistd::geteuid().is_root() {
+            give_streams(found.init)?;
+        }
         Entry {
             may_set_groups: setgroups_allowed(found.init)?,
             program,

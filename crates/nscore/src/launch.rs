@@ -131,6 +131,7 @@ impl Boot<'_> {
     ) -> Result<Running> {
         let Boot { plan, signals, .. } = *self;
         plan.maps.write(talk.child().pid())?;
+        descriptors::give_pipes(plan.maps.root, |user| plan.maps.user.map.has_outside(user));
         if plan.mounter.is_some() {
             talk.say_go(&tree::clone_all(&plan.trees, talk.child().pid())?)?;
             talk.await_init()?;

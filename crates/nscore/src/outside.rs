@@ -29,12 +29,20 @@ pub(crate) struct Helper {
 }
 
 impl Helper {
-    pub(crate) fn new(text: &OsStr) -> Helper {
-        Helper {
+    pub(crate) fn new(text: &OsStr) -> Result<Helper> {
+        Ok(Helper {
             text: text.into(),
-            inherited: descriptors::inherited(),
-        }
+            inherited: inherited()?,
+        })
     }
+}
+
+/// The descriptors of the caller's that a helper gets.
+///
+/// # Errors
+/// When they cannot be listed.
+pub(crate) fn inherited() -> Result<Vec<RawFd>> {
+    descriptors::inherited().map_err(|errno| Error::errno("list inherited descriptors", errno))
 }
 
 /// Runs `/bin/sh -c text` in the caller's directory and waits for its end.

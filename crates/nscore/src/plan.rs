@@ -118,6 +118,7 @@ impl Plan {
             mounts: &mut mounts,
             around,
         };
+        let outside = spec.outside.as_deref().map(outside::Helper::new);
         Ok(Plan {
             actions: steps.all(nested)?,
             warnings: warnings(spec, host, &shown),
@@ -128,7 +129,7 @@ impl Plan {
             root,
             maps,
             namespaces,
-            outside: spec.outside.as_deref().map(outside::Helper::new),
+            outside: outside.transpose()?,
             console: around.console,
             life: Life::new(spec, around)?,
             name: spec.name.clone(),

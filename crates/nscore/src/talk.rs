@@ -63,8 +63,9 @@ impl<'a> Talk<'a> {
     /// Tells it the last time: from here on it may become init any moment, and is
     /// given no more time.
     pub(crate) fn let_go(&mut self) -> Result<()> {
+        self.say_go(&[])?;
         self.patience = 0;
-        self.say_go(&[])
+        Ok(())
     }
 
     /// Waits until the child has made its mounts and cloned init, with whom we talk

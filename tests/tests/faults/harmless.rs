@@ -164,6 +164,10 @@ const HARMLESS: &[Harmless] = &[
     harmless(S, "read", "[signalfd]", "a queue of one's own fails only where it is empty"),
     harmless(S, "poll", "* 1 0", "a look whether a signal has come too late"),
     // The root.
+    harmless(S, "fcntl", " 1030 ", "without a share in it nothing is removed from it"),
+    harmless(S, "flock", " 5", "without a share in it nothing is removed from it"),
+    harmless(S, "fchown", "", "a pipe that could be opened once more is one all the same"),
+    harmless(S, "fstatfs newfstatat", "pipe:|0 |1 |2 ", "so is one that cannot be asked"),
     harmless("init", "mkdirat", "", "what is there needs not be made, else it is missed"),
     but("init", "openat2 newfstatat mknodat", "\"etc\"|\"resolv.conf\"", RESOLVER, NO_RESOLVER),
     harmless("init", "newfstatat openat read", "/probe", "a better word, should it not run"),

@@ -16,11 +16,11 @@ use crate::mask;
 use crate::mounts::{self, Mounts};
 use crate::name::Hostname;
 use crate::net::{Net, Resolver};
+use crate::outside;
 use crate::overlay;
 use crate::rootfs;
 use crate::sealed;
 use crate::spec::Spec;
-use crate::sys::descriptors;
 use crate::sys::shim::Image;
 use crate::systemd;
 use crate::user;
@@ -140,7 +140,7 @@ impl Steps<'_> {
             actions.push(Action::RunInside(Program::shell(
                 text,
                 &[],
-                descriptors::inherited(),
+                outside::inherited()?,
             )?));
         }
         if !self.mounts.replaces("/proc") {
@@ -172,7 +172,7 @@ impl Steps<'_> {
         } else {
             Image::Shim
         };
-        let sealed = sealed::due(image, |id| Ok(maps.user.map.has_outside(id)))?;
+        let sealed = sealed::due(image, |id| maps.user.map.has_outside(id))?;
         let mut actions: Vec<Action> = sealed.map(Action::Seal).into_iter().collect();
         let covered = self.root.over_host.is_some();
         actions.push(Action::Pivot { covered });

@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicI32, Ordering};
 
 use nix::errno::Errno;
 use nix::fcntl::{self, OFlag, SealFlag};
-use nix::sys::stat::Mode;
+use nix::sys::stat::{FileStat, Mode, SFlag, fstat};
+use nix::sys::statfs::{FsType, fstatfs};
+use nix::unistd;
 
 use super::{Sys, cvt, cvt_fd};
 
@@ -41,11 +43,11 @@ pub(crate) fn complete_streams() -> Sys<()> {
 
 /// Descriptors above standard error that the caller of this program left open for
 /// programs: before [`close_at_exec`], for all of ours close at exec.
-pub(crate) fn inherited() -> Vec<RawFd> {
+pub(crate) fn inherited() -> Sys<Vec<RawFd>> {
     // SAFETY: F_GETFD takes and changes nothing.
     let flags = |fd: &RawFd| unsafe { libc::fcntl(*fd, libc::F_GETFD) };
-    let open = listed().into_iter().flatten();
-    open.filter(|fd| *fd > 2 && flags(fd) == 0).collect()
+    let open = listed().map_err(io_errno)?.into_iter();
+    Ok(open.filter(|fd| *fd > 2 && flags(fd) == 0).collect())
 }
 
 /// Leaves these of them open at an exec of this process.
@@ -107,6 +109,25 @@ pub(crate) fn streams() -> [BorrowedFd<'static>; 3] {
     // SAFETY: nothing in this program closes a standard stream.
     [0, 1, 2].map(|stream| unsafe { BorrowedFd::borrow_raw(stream) })
 }
+
+/// Gives this user and group the standard streams that are pipes without a name, but for those
+/// of an owner to `keep`: opened once more, as /dev/stdin or /dev/stdout, a pipe asks
+/// for its owner. What is not ours to give stays.
+pub(crate) fn give_pipes((user, group): (u32, u32), keep: impl Fn(u32) -> bool) {
+    for stream in streams() {
+        let is_given = |status: &FileStat| {
+            SFlag::from_bits_truncate(status.st_mode) & SFlag::S_IFMT == SFlag::S_IFIFO
+                && !keep(status.st_uid)
+        };
+        let nameless = || fstatfs(stream).is_ok_and(|on| on.filesystem_type() == PIPEFS_MAGIC);
+        if fstat(stream).is_ok_and(|status| is_given(&status)) && nameless() {
+            let _ = unistd::fchown(stream, Some(user.into()), Some(group.into()));
+        }
+    }
+}
+
+/// `<linux/magic.h>`.
+const PIPEFS_MAGIC: FsType = FsType(0x5049_5045);
 
 /// Makes `fd` the descriptor `stream`, open across exec: one of the standard
 /// streams, or one that a program of ours expects.

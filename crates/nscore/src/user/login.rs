@@ -12,7 +12,7 @@ use nix::unistd;
 use super::words::{MAX_PATH, Text, number, words};
 use super::{Id, NO_GROUP, NOT_LISTED, Step, UserSpec};
 use crate::exec::SHELL;
-use crate::sys::{Sys, ids, path, process};
+use crate::sys::{Sys, descriptors, ids, path, process};
 
 /// More groups than anybody is in.
 const MAX_GROUPS: usize = 1024;
@@ -191,6 +191,8 @@ impl Login {
         if let Some(terminal) = terminal {
             unistd::fchown(terminal, Some(self.uid.into()), None)?;
         }
+        // Those that are container root's: the caller's own, or given to it.
+        descriptors::give_pipes((self.uid, self.gid), |owner| owner != 0);
         let groups = may_set_groups.then(|| &self.groups[..self.group_count]);
         ids::become_ids(self.uid, self.gid, groups)?;
         // The change of ids has cleared it.
