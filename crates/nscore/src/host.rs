@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::caller::Caller;
 use crate::error::Result;
-use crate::overlay::mount_points;
+use crate::mountinfo::mount_points;
 use crate::procfs;
 use crate::sys::descriptors;
 use crate::sys::tty::{self, Look, Termios};

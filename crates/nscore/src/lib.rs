@@ -39,6 +39,7 @@ mod caller;
 mod host;
 mod idmap;
 mod machine;
+mod mountinfo;
 mod namespaces;
 mod procfs;
 mod systemd;

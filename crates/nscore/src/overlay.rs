@@ -15,7 +15,7 @@ mod step;
 use std::ffi::{CStr, CString};
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 pub(crate) use step::{BEGUN, Layer, LayerSource, Mask, Merge, Step, StoreSource};
 
@@ -26,6 +26,7 @@ use crate::error::{Error, Result, quoted};
 use crate::exec::c_string;
 use crate::host::{Host, kernel_version};
 use crate::idmap::Maps;
+use crate::mountinfo::{is_above, mount_points};
 use crate::spec::{Changes, Spec};
 use crate::store::Store;
 use crate::tree::{self, Tree};
@@ -162,15 +163,4 @@ fn store(spec: &Spec, host: &Host, maps: &Maps) -> Result<(Option<Store>, bool, 
     };
     let fresh = store.is_new();
     Ok((Some(store), fresh, tree))
-}
-
-/// Where something is mounted on this machine, but on `/`.
-pub(crate) fn mount_points() -> Result<Vec<PathBuf>> {
-    let below = mounts::below(Path::new("/"))?.into_iter();
-    Ok(below.map(|mount| Path::new("/").join(mount.at)).collect())
-}
-
-/// Whether one of these is below the directory.
-pub(crate) fn is_above(dir: &Path, mounted: &[PathBuf]) -> bool {
-    mounted.iter().any(|at| at.starts_with(dir) && at != dir)
 }

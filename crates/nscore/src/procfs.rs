@@ -15,13 +15,18 @@ use crate::namespaces;
 use crate::sys::Sys;
 
 /// A file of the kernel's, which has no size that could be asked for first, in
-/// one read if it is as short as most are. It may hold a name that somebody else
-/// chose: what of that is no UTF-8 is replaced, and the rest counts.
-pub(crate) fn read(path: impl AsRef<Path>) -> io::Result<String> {
+/// one read if it is as short as most are.
+pub(crate) fn bytes(path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
     const MOST: u64 = 16 << 20;
     let mut bytes = Vec::with_capacity(4096);
     File::open(path)?.take(MOST).read_to_end(&mut bytes)?;
-    let text = String::from_utf8(bytes);
+    Ok(bytes)
+}
+
+/// The same as text. It may hold a name that somebody else chose: what of that
+/// is no UTF-8 is replaced, and the rest counts.
+pub(crate) fn read(path: impl AsRef<Path>) -> io::Result<String> {
+    let text = String::from_utf8(bytes(path)?);
     Ok(text.unwrap_or_else(|bytes| String::from_utf8_lossy(bytes.as_bytes()).into_owned()))
 }
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::scope;
 use crate::error::{Error, quoted};
+use crate::mountinfo;
 use crate::procfs;
 
 /// What is in the way.
@@ -70,9 +71,9 @@ fn name_in_v2(name: &str) -> &str {
 
 impl Refusal {
     pub(super) fn no_hierarchy() -> Refusal {
-        let mounts = procfs::read("/proc/self/mountinfo").unwrap_or_default();
+        let mounts = mountinfo::mounts().unwrap_or_default();
         Refusal::NoHierarchy {
-            old: mounts.contains(" - cgroup "),
+            old: mounts.iter().any(|mount| mount.kind == "cgroup"),
         }
     }
 

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::mountinfo::{self, Mount};
 use crate::procfs;
 
 /// Where the hierarchy is mounted.
@@ -18,18 +19,16 @@ pub(super) struct Tree {
 impl Tree {
     /// Finds it; None when it is mounted nowhere.
     pub(super) fn find() -> Option<Tree> {
-        Tree::of(&procfs::read("/proc/self/mountinfo").ok()?)
+        Tree::of(mountinfo::mounts().ok()?)
     }
 
-    /// The first mount of it, proc_pid_mountinfo(5).
-    fn of(mountinfo: &str) -> Option<Tree> {
-        mountinfo.lines().find_map(|line| {
-            let (mount, file_system) = line.split_once(" - ")?;
-            let mut fields = mount.split(' ').skip(3);
-            file_system.starts_with("cgroup2 ").then_some(Tree {
-                shown: fields.next()?.into(),
-                top: fields.next()?.into(),
-            })
+    /// The first mount of it.
+    fn of(mounts: impl IntoIterator<Item = Mount>) -> Option<Tree> {
+        let mut mounts = mounts.into_iter();
+        let mount = mounts.find(|mount| mount.kind == "cgroup2")?;
+        Some(Tree {
+            top: mount.point,
+            shown: mount.root,
         })
     }
 
@@ -72,15 +71,19 @@ mod tests {
 
     #[test]
     fn finds_the_mount_of_version_two() {
+        let of = |text: &str| Tree::of(mountinfo::parse(text.as_bytes()));
         let hybrid = "\
 31 23 0:28 / /sys/fs/cgroup rw,relatime - tmpfs tmpfs rw,mode=755
 35 31 0:32 / /sys/fs/cgroup/memory rw,relatime shared:9 - cgroup cgroup rw,memory
 41 31 0:38 / /sys/fs/cgroup/unified rw,relatime shared:7 master:2 - cgroup2 cgroup2 rw
 ";
-        let tree = Tree::of(hybrid).unwrap();
+        let tree = of(hybrid).unwrap();
         assert_eq!(tree.top, Path::new("/sys/fs/cgroup/unified"));
         assert_eq!(tree.shown, Path::new("/"));
-        assert_eq!(Tree::of("31 23 0:28 / /x rw - tmpfs cgroup2 rw"), None);
+        assert_eq!(of("31 23 0:28 / /x rw - tmpfs cgroup2 rw"), None);
+        let blank = of(r"41 31 0:38 /a\134b /mnt/c\040d rw - cgroup2 none rw").unwrap();
+        assert_eq!(blank.top, Path::new("/mnt/c d"));
+        assert_eq!(blank.shown, Path::new("/a\\b"));
         assert_eq!(own("1:cpu:/a\n0::/b c\n"), Some("/b c"));
         assert_eq!(own("1:cpu:/a\n"), None);
     }

@@ -4,8 +4,9 @@ use std::fs;
 use std::path::Path;
 
 use super::missing;
+use crate::error::quoted;
 use crate::host::kernel_version;
-use crate::procfs;
+use crate::mountinfo::{self, Mount};
 use crate::sys::process;
 
 /// What was read of this machine after the failure.
@@ -44,10 +45,8 @@ pub(crate) struct Facts {
 impl Facts {
     /// Reads them now: a failure has all the time it wants.
     pub(crate) fn probe() -> Facts {
-        let mounts = procfs::read("/proc/self/mountinfo").unwrap_or_default();
-        let mounts: Vec<Vec<&str>> = mounts.lines().map(|l| l.split(' ').collect()).collect();
-        let point = |mount: &Vec<&str>| mount.get(4).map(|p| (*p).to_string());
-        let at_root: Vec<_> = mounts.iter().filter(|m| m.get(4) == Some(&"/")).collect();
+        let mounts = mountinfo::mounts().unwrap_or_default();
+        let at_root = |mount: &Mount| mount.point == Path::new("/");
         Facts {
             root: nix::unistd::geteuid().is_root(),
             no_namespaces: ["user", "mnt", "pid", "ipc", "uts", "net", "cgroup", "time"]
@@ -63,12 +62,15 @@ impl Facts {
             )
             .ok()
             .map(|text| text.starts_with('Y')),
-            chrooted: !mounts.is_empty() && at_root.is_empty(),
-            initramfs: at_root.iter().any(|m| m.contains(&"rootfs")),
-            masked: mounts.iter().filter_map(point).find(|point| {
-                let below = |top: &str| point.starts_with(top);
-                below("/proc/") && !below("/proc/sys/fs/binfmt_misc") || below("/sys/firmware")
-            }),
+            chrooted: !mounts.is_empty() && !mounts.iter().any(at_root),
+            initramfs: mounts
+                .iter()
+                .any(|mount| at_root(mount) && mount.kind == "rootfs"),
+            masked: mounts
+                .iter()
+                .map(|mount| &mount.point)
+                .find(|point| hides(point))
+                .map(quoted),
             no_proc: !Path::new("/proc/self").exists(),
             no_filters: !Path::new("/proc/sys/kernel/seccomp").exists(),
             terminals: number("/proc/sys/kernel/pty/max")
@@ -78,6 +80,14 @@ impl Facts {
             kernel: kernel_version(),
         }
     }
+}
+
+/// Whether what is mounted there covers a part of /proc or /sys that a new mount
+/// would show.
+fn hides(point: &Path) -> bool {
+    let below = |top| point.starts_with(top) && point != Path::new(top);
+    let harmless = point.starts_with("/proc/sys/fs/binfmt_misc");
+    below("/proc") && !harmless || point.starts_with("/sys/firmware")
 }
 
 fn number(path: &str) -> Option<u64> {

@@ -15,7 +15,7 @@ use crate::action::{Action, At, Place};
 use crate::error::{Error, Result, quoted};
 use crate::exec::c_string;
 use crate::host::Host;
-use crate::overlay::{self, mount_points};
+use crate::mountinfo::{is_above, mount_points};
 use crate::spec::Spec;
 use crate::sys::mount::{Depth, can_set};
 use crate::sys::socket::MAX_FDS;
@@ -228,7 +228,7 @@ impl Binder<'_> {
     fn must_lock(&self, source: &Path, depth: Depth) -> Result<bool> {
         let hides = || {
             let source = source.canonicalize();
-            source.map_or(true, |source| overlay::is_above(&source, &self.mounted))
+            source.map_or(true, |source| is_above(&source, &self.mounted))
         };
         Ok(self.by_supervisor
             && (!tree::limits(source)?.is_empty() || depth == Depth::All && hides()))
