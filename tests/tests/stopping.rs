@@ -127,6 +127,7 @@ fn no_such_stop_signal(me: &User) {
         ["--stop-signal", "0"],
         ["--stop-signal", "65"],
         ["--stop-signal", "-1"],
+        ["--stop-signal", "RTMIN++3"],
         ["--stop-signal", ""],
         ["--stop-timeout", "-1"],
         ["--stop-timeout", "x"],

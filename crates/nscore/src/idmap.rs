@@ -16,6 +16,7 @@ pub(crate) use setgroups::setgroups_allowed;
 pub(crate) use subid::{Account, SUBGID, SUBUID, delegated};
 pub(crate) use write::{MapPlan, MapWriter, find_helper};
 
+use crate::digits::{are_digits, digits};
 use crate::error::quoted;
 
 /// Lines that the kernel accepts in one map, user_namespaces(7).
@@ -235,13 +236,12 @@ impl FromStr for IdMap {
     }
 }
 
-/// A decimal number of 32 bits, digits only: neither sign, space nor prefix.
+/// A decimal number of 32 bits.
 fn id(text: &str) -> Result<u32, String> {
-    if text.is_empty() || !text.bytes().all(|b| b.is_ascii_digit()) {
+    if !are_digits(text) {
         return Err(format!("{} is not a number", quoted(text)));
     }
-    text.parse()
-        .map_err(|_| format!("{text} is more than 32 bits"))
+    digits(text).ok_or_else(|| format!("{text} is more than 32 bits"))
 }
 
 /// A map as it was asked for.

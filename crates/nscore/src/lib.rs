@@ -88,6 +88,7 @@ mod record;
 mod target;
 
 // Under all of them.
+mod digits;
 mod entry;
 mod error;
 mod exec;

@@ -3,6 +3,7 @@
 
 use std::str::FromStr;
 
+use crate::digits::digits;
 use crate::error::{Error, Result, quoted};
 
 /// What a container may use. Nothing means no limit of its own.
@@ -70,27 +71,19 @@ impl FromStr for Size {
         if text == "max" {
             return Ok(Size(None));
         }
-        let (digits, power) = match text.char_indices().next_back() {
+        let (number, power) = match text.char_indices().next_back() {
             Some((at, 'k' | 'K')) => (&text[..at], 1),
             Some((at, 'm' | 'M')) => (&text[..at], 2),
             Some((at, 'g' | 'G')) => (&text[..at], 3),
             Some((at, 't' | 'T')) => (&text[..at], 4),
             _ => (text, 0),
         };
-        number(digits)
-            .and_then(|number| number.checked_mul(1 << (10 * power)))
+        digits(number)
+            .and_then(|number: u64| number.checked_mul(1 << (10 * power)))
             .filter(|bytes| *bytes <= i64::MAX.unsigned_abs())
             .map(Size::bytes)
             .ok_or_else(|| "it is no size: a number, and perhaps K, M, G or T".to_string())
     }
-}
-
-/// Ascii digits alone: no sign, no white space.
-fn number(digits: &str) -> Option<u64> {
-    digits
-        .bytes()
-        .all(|byte| byte.is_ascii_digit())
-        .then(|| digits.parse().ok())?
 }
 
 impl Cpus {
@@ -111,8 +104,8 @@ impl FromStr for Cpus {
         let parsed = || {
             let places = u32::try_from(fraction.len()).ok()?;
             let scale = 10_u64.pow(5_u32.checked_sub(places)?);
-            let whole = number(whole)?.checked_mul(Cpus::PERIOD)?;
-            whole.checked_add(number(fraction)? * scale)
+            let whole = digits::<u64>(whole)?.checked_mul(Cpus::PERIOD)?;
+            whole.checked_add(digits::<u64>(fraction)? * scale)
         };
         parsed()
             .filter(|quota| (Cpus::LEAST..=Cpus::MOST).contains(quota))

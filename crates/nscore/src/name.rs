@@ -4,6 +4,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::digits::are_digits;
+
 /// What the kernel keeps of a host name, gethostname(2).
 const MAX: usize = 64;
 
@@ -44,7 +46,7 @@ impl FromStr for Name {
 
     fn from_str(text: &str) -> Result<Name, String> {
         check(text)?;
-        if text.bytes().all(|byte| byte.is_ascii_digit()) {
+        if are_digits(text) {
             return Err("digits alone are a process id".to_string());
         }
         Ok(Name(text.to_string()))

@@ -14,6 +14,7 @@ use nix::sys::signal::Signal;
 use nix::sys::stat::Mode;
 
 use crate::child;
+use crate::digits::digits;
 use crate::error::{Error, Result};
 use crate::harden;
 use crate::join;
@@ -40,7 +41,7 @@ impl FromStr for StopSignal {
     fn from_str(text: &str) -> std::result::Result<StopSignal, String> {
         let name = text.to_ascii_uppercase();
         let name = name.strip_prefix("SIG").unwrap_or(&name);
-        let offset = |rest: &str| rest.parse::<u8>().ok().map(i32::from);
+        let offset = |rest: &str| digits::<u8>(rest).map(i32::from);
         let number = if let Ok(signal) = Signal::from_str(&format!("SIG{name}")) {
             Some(signal as i32)
         } else if let Some(rest) = name.strip_prefix("RTMIN+") {
@@ -151,7 +152,9 @@ mod tests {
         ] {
             assert_eq!(number(text), Ok(signal), "{text}");
         }
-        for text in ["", "0", "65", "-1", "NOPE", "RTMIN+99", "SIG", "TERM "] {
+        for text in [
+            "", "0", "65", "-1", "NOPE", "RTMIN+99", "SIG", "TERM ", "+15", "RTMIN++3", "RTMAX-+1",
+        ] {
             assert!(number(text).is_err(), "{text}");
         }
     }

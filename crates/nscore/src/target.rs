@@ -12,6 +12,7 @@ use nix::sched::CloneFlags;
 use nix::unistd::getuid;
 
 use crate::containers::{Container, is_ours, record_of};
+use crate::digits::{are_digits, digits};
 use crate::error::{Error, Result, quoted};
 use crate::idmap::Account;
 use crate::list;
@@ -57,9 +58,9 @@ impl TryFrom<OsString> for Target {
             return Ok(Target::Dir(word.into()));
         }
         let text = word.to_str().unwrap_or("\n");
-        if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
-            return match text.parse() {
-                Ok(pid @ 1..) => Ok(Target::Pid(pid)),
+        if are_digits(text) {
+            return match digits(text) {
+                Some(pid @ 1..) => Ok(Target::Pid(pid)),
                 _ => Err(Error::usage(what, "there is no such process id")),
             };
         }
@@ -139,10 +140,7 @@ fn by_dir(dir: &Path, what: &str) -> Result<Vec<Container>> {
 fn users_name(word: &OsStr) -> Option<(u32, Name)> {
     let (user, name) = word.to_str()?.split_once('/')?;
     let name = name.parse().ok()?;
-    let user = match user.parse() {
-        Ok(id) => id,
-        Err(_) => Account::named(user)?.uid,
-    };
+    let user = digits(user).or_else(|| Some(Account::named(user)?.uid))?;
     Some((user, name))
 }
 
@@ -309,6 +307,7 @@ mod tests {
             "./web",
             "root/12",
             "-x/web",
+            "+5/web",
         ] {
             assert_eq!(read(word), None, "{word}");
         }

@@ -9,6 +9,7 @@ use std::str::FromStr;
 
 use nix::errno::Errno;
 
+use crate::digits::{are_digits, digits};
 use crate::error::{Error, Result, quoted, quoted_c};
 use crate::exec;
 
@@ -73,12 +74,12 @@ fn id(text: &str, kind: &str) -> std::result::Result<Id, String> {
     if text.is_empty() {
         return Err(format!("the {kind} is empty"));
     }
-    if text.bytes().all(|byte| byte.is_ascii_digit()) {
-        return match text.parse() {
-            // The last one means "unchanged" to the kernel.
-            Ok(id) if id < u32::MAX => Ok(Id::Number(id)),
-            _ => Err(format!("there is no {kind} id {text}")),
-        };
+    if are_digits(text) {
+        // The last one means "unchanged" to the kernel.
+        let id = digits(text).filter(|id| *id < u32::MAX);
+        return id
+            .map(Id::Number)
+            .ok_or_else(|| format!("there is no {kind} id {text}"));
     }
     // useradd(8): none begins with a dash; a plus is no name but an instruction.
     let bad = text.starts_with(['-', '+'])

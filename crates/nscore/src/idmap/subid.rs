@@ -7,6 +7,7 @@ use std::cell::LazyCell;
 use std::fs;
 
 use crate::ask::ask;
+use crate::digits::digits;
 
 /// Where ids are delegated, subuid(5) and subgid(5).
 pub(crate) const SUBUID: &str = "/etc/subuid";
@@ -69,14 +70,14 @@ fn passwd_name(passwd: &str, uid: u32) -> Option<String> {
     passwd.lines().find_map(|line| {
         let mut fields = line.split(':');
         let name = fields.next()?;
-        (fields.nth(1)?.parse() == Ok(uid) && !name.is_empty()).then(|| name.to_string())
+        (digits(fields.nth(1)?) == Some(uid) && !name.is_empty()).then(|| name.to_string())
     })
 }
 
 fn passwd_uid(passwd: &str, name: &str) -> Option<u32> {
     passwd.lines().find_map(|line| {
         let mut fields = line.split(':');
-        (fields.next()? == name).then(|| fields.nth(1)?.parse().ok())?
+        (fields.next()? == name).then(|| digits(fields.nth(1)?))?
     })
 }
 
@@ -112,7 +113,7 @@ fn from_getsubids(text: &str) -> Vec<(u32, u32)> {
 }
 
 fn range(start: &str, count: &str) -> Option<(u32, u32)> {
-    let (start, count): (u32, u32) = (start.parse().ok()?, count.parse().ok()?);
+    let (start, count): (u32, u32) = (digits(start)?, digits(count)?);
     (count > 0 && start.checked_add(count).is_some()).then_some((start, count))
 }
 
@@ -137,7 +138,7 @@ mod tests {
             name: Some("ann".into()),
         };
         let file = "# ann:1:1\nanna:5:5\nann:7:8\r\nann:100000:65536\n1001:300000:10\n\
-                    ann:bad:1\nann:1:2:3\nann:7:0\nan:9:9\nann:4294967295:2\nann:500000:1";
+                    ann:bad:1\nann:1:2:3\nann:+1:2\nann:1:+2\nann:7:0\nan:9:9\nann:4294967295:2\nann:500000:1";
         assert_eq!(
             ranges(file, &ann),
             [(100_000, 65_536), (300_000, 10), (500_000, 1)]

@@ -13,6 +13,7 @@ use nix::sched::{CloneFlags, setns};
 use nix::sys::wait::WaitStatus;
 
 use super::netlink::{self, Netlink};
+use crate::digits::digits;
 use crate::errand;
 use crate::error::{Error, Result, quoted};
 use crate::hint::Op;
@@ -181,11 +182,8 @@ fn parse_network(text: &str) -> std::result::Result<(IpAddr, u8), String> {
     let (address, length) = text.split_once('/').ok_or_else(none)?;
     let address = parse_address(address)?;
     let most = if address.is_ipv4() { 32 } else { 128 };
-    match length.parse() {
-        // Digits alone: parse() takes a sign as well.
-        Ok(length) if (1..=most).contains(&length) && !text.contains('+') => Ok((address, length)),
-        _ => Err(none()),
-    }
+    let length = digits(length).filter(|length| (1..=most).contains(length));
+    Ok((address, length.ok_or_else(none)?))
 }
 
 /// Whether the gateway is another host of the same network.

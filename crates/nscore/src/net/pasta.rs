@@ -13,6 +13,7 @@ use std::os::unix::fs::MetadataExt as _;
 pub(super) use running::Running;
 
 use super::{UNPRIVILEGED, low_ports, resolv};
+use crate::digits::digits;
 use crate::error::{Error, Result, quoted};
 use crate::exec::{Program, c_string};
 use crate::idmap;
@@ -161,12 +162,7 @@ impl Forward {
             "udp" => Protocol::Udp,
             _ => return None,
         };
-        // Digits alone: parse() takes a sign as well.
-        let mut port = || {
-            let text = parts.next()?;
-            let digits = text.bytes().all(|byte| byte.is_ascii_digit());
-            text.parse().ok().filter(|port| digits && *port != 0)
-        };
+        let mut port = || digits(parts.next()?).filter(|port| *port != 0);
         let (outside, inside) = (port()?, port()?);
         parts.next().is_none().then_some(Forward {
             protocol,

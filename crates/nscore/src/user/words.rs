@@ -9,6 +9,7 @@ use nix::sys::stat::{SFlag, fstat};
 use nix::unistd;
 
 use super::NOT_A_FILE;
+use crate::digits::digits;
 use crate::sys::{Sys, path};
 
 /// A file larger than this is none that logins are kept in.
@@ -148,7 +149,5 @@ impl Words {
 
 /// An id; the last one means "none" to the kernel.
 pub(super) fn number(word: &[u8]) -> Option<u32> {
-    let digits = word.iter().all(u8::is_ascii_digit);
-    let text = std::str::from_utf8(word).ok().filter(|_| digits)?;
-    text.parse().ok().filter(|id| *id < u32::MAX)
+    digits(word).filter(|id| *id < u32::MAX)
 }
