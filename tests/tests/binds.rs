@@ -254,6 +254,9 @@ fn links_lead_inside(me: &User) {
     }
     let out = sh(me, &["-b", &at("/etc/passwd")], &root, "echo ran").run();
     out.refused_naming(1, &["/etc/passwd", "only one of the two is a directory"]);
+    let out = sh(me, &["--tmpfs", "/file"], &root, "echo ran").run();
+    let complaint = out.refused_naming(1, &["tmpfs", "/file", "not a directory"]);
+    assert_eq!(complaint.hint, None, "{out}");
 }
 
 /// What container root may try against a mount at $1.

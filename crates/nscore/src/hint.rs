@@ -20,8 +20,10 @@ pub(crate) enum Op {
     Namespaces,
     /// Reading or writing uid_map or gid_map, user_namespaces(7).
     Map,
-    /// Mounting a new file system.
+    /// Mounting a new file system of a container's own.
     Mount,
+    /// Mounting a new file system where one was asked for.
+    MountAsked,
     /// Creating a directory that the root file system lacks.
     MakeDirectory,
     /// Making a mount point that the root file system lacks.
@@ -93,6 +95,7 @@ const TABLE: &[(Op, Errno, Advise)] = &[
     (Op::Map, Errno::EACCES, rights::apparmor),
     (Op::Mount, Errno::EPERM, root::masked),
     (Op::Mount, Errno::ENOTDIR, root::not_real),
+    (Op::MountAsked, Errno::EPERM, root::masked),
     (Op::MakeDirectory, Errno::EROFS, root::read_only),
     (Op::MakeDirectory, Errno::EACCES, root::not_writable),
     (Op::MakePoint, Errno::EROFS, root::read_only),
@@ -169,6 +172,7 @@ mod tests {
             (Op::Namespaces, Errno::EPERM),
             (Op::Namespaces, Errno::EINVAL),
             (Op::Mount, Errno::EPERM),
+            (Op::MountAsked, Errno::ENOTDIR),
             (Op::Pivot, Errno::EINVAL),
             (Op::Other, Errno::ENOSPC),
         ] {

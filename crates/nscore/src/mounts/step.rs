@@ -79,7 +79,7 @@ impl Step {
             Step::MakePoint(_) | Step::MakeLink { .. } => Op::MakePoint,
             Step::Attach { .. } => Op::Attach,
             Step::ReadOnlyRoot => Op::ReadOnly,
-            Step::Mount { .. } => Op::Mount,
+            Step::Mount { .. } => Op::MountAsked,
             Step::Open { .. } => Op::Other,
         }
     }
