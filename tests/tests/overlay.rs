@@ -32,6 +32,7 @@ some_users!(
     mounts_of_the_root: root,
     the_host_is_never_idmapped: root,
     a_root_of_somebody_else: delegated plain,
+    a_root_closed_to_the_containers_root: delegated,
 );
 
 /// `contain -c OPTIONS ROOT /bin/sh -c SCRIPT`.
@@ -454,6 +455,33 @@ fn the_host_is_never_idmapped(me: &User) {
 }
 
 /// A root that the user can only read.
+/// The hint speaks of an upper directory where there is one alone.
+fn a_root_closed_to_the_containers_root(me: &User) {
+    let root = root(me);
+    fs::set_permissions(&root, fs::Permissions::from_mode(0o700)).unwrap();
+    let map = |which| format!("0:{}:10", me.sub_ids(which)[0].0);
+    let (users, groups) = (map("uid"), map("gid"));
+    let out = sh(me, &["-u", &users, "-g", &groups, "-x"], &root, "true").run();
+    let complaint = out.refused_naming(1, &["permission denied"]);
+    let hint = complaint.hint.as_deref().unwrap_or_default();
+    assert!(
+        hint.contains("enter that directory") && !hint.contains("upper"),
+        "{out}"
+    );
+    let upper = upper(me);
+    let kept = ["-u", &users, "-g", &groups, "--upper", text(&upper)];
+    for name in ["changes", "work"] {
+        me.command("mkdir").arg(upper.join(name)).run().ok();
+    }
+    let complaint = sh(me, &kept, &root, "true").run().refused(1);
+    let hint = complaint.hint.unwrap_or_default();
+    assert!(
+        hint.contains("enter that directory") && hint.contains("upper"),
+        "{hint}"
+    );
+    fs::remove_dir_all(upper).unwrap();
+}
+
 fn a_root_of_somebody_else(me: &User) {
     if !host_is_root() {
         skip!("only root makes a root of somebody else's");

@@ -34,8 +34,10 @@ pub(crate) enum Op {
     ReadOnly,
     /// Showing a directory with the container's ids, mount_setattr(2).
     Idmap,
-    /// Cloning or attaching a layer of an overlay.
+    /// Cloning or attaching a layer of an overlay, the upper one among them.
     Layer,
+    /// The same of lower layers alone.
+    Lower,
     /// Mounting an overlay.
     Overlay,
     /// pivot_root(2).
@@ -110,7 +112,8 @@ const TABLE: &[(Op, Errno, Advise)] = &[
     (Op::Overlay, Errno::EINVAL, layers::overlay_unfit),
     (Op::Overlay, Errno::ENODEV, layers::overlay_missing),
     (Op::Overlay, Errno::EACCES, layers::overlay_denied),
-    (Op::Layer, Errno::EACCES, layers::overlay_denied),
+    (Op::Layer, Errno::EACCES, layers::layer_denied),
+    (Op::Lower, Errno::EACCES, layers::lower_denied),
     (Op::Pivot, Errno::EINVAL, root::initramfs),
     (Op::Network, Errno::EPERM, rights::network_forbidden),
     (Op::Filter, Errno::EINVAL, harden::no_filters),

@@ -58,6 +58,20 @@ pub(super) fn overlay_denied(_: &Facts) -> Option<Advice> {
     hint("the upper directory must belong to the container's root: see the maps (--explain)")
 }
 
+pub(super) fn layer_denied(_: &Facts) -> Option<Advice> {
+    hint(
+        "the container's root must be able to enter that directory, and own the upper one: \
+         see the maps (--explain)",
+    )
+}
+
+pub(super) fn lower_denied(_: &Facts) -> Option<Advice> {
+    hint(
+        "the container's root may not enter that directory: chmod o+rx it, or map its owner \
+         (--explain)",
+    )
+}
+
 pub(super) fn read_only_old(facts: &Facts) -> Option<Advice> {
     needs(facts, "mounts with rules of their own need", (5, 12))
 }

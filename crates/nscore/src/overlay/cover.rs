@@ -169,6 +169,7 @@ impl<'a> Cover<'a> {
         // Every start needs the mount points; the rest is there once it was.
         steps.extend(some(Step::MakeDirs, self.dirs.clone()));
         let (mut merges, mut attach) = (Vec::new(), Vec::new());
+        let in_memory = source == StoreSource::Memory;
         let masks = self.masks(&seed.hidden)?;
         for (number, (at, source)) in self.layers.iter().enumerate() {
             let depth = at.components().count();
@@ -187,6 +188,7 @@ impl<'a> Cover<'a> {
                 number: c_string(OsStr::new(&number.to_string()))?,
                 source: *source,
                 owned: self.owned,
+                in_memory,
             }));
             let keep = match source {
                 LayerSource::Same => None,

@@ -59,6 +59,8 @@ pub(crate) struct Layer {
     pub(crate) source: LayerSource,
     /// The lower directory's owner is in the maps, and becomes the upper's.
     pub(crate) owned: bool,
+    /// It is in memory, which refuses nothing.
+    pub(crate) in_memory: bool,
 }
 
 /// One overlay, of layers that are prepared.
@@ -118,6 +120,7 @@ impl Step {
     pub(crate) fn op(&self) -> Op {
         match self {
             Step::Merge(_) => Op::Overlay,
+            Step::Layer(layer) if layer.in_memory => Op::Lower,
             Step::Layer(_) | Step::Attach(..) | Step::Base | Step::Store(_) => Op::Layer,
             Step::Once(step) => step.op(),
             _ => Op::Other,
