@@ -183,6 +183,9 @@ fn a_failing_helper_ends_the_start(me: &User) {
             let out = me.contain().args(["-c", option, script]).arg(&root);
             let out = out.args(["/bin/touch", "/started"]).run();
             out.status_is(status);
+            if script.starts_with("kill") {
+                out.refused_naming(status, &["killed by SIGTERM"]);
+            }
             assert!(
                 errors(&out.stderr).len() <= 2,
                 "more than a line and a hint{out}"

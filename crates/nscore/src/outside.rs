@@ -7,7 +7,6 @@ use std::os::fd::{AsFd as _, BorrowedFd, RawFd};
 
 use nix::fcntl::OFlag;
 use nix::sched::{CloneFlags, setns};
-use nix::sys::wait::WaitStatus;
 use nix::unistd;
 
 use crate::child::NAME;
@@ -63,14 +62,12 @@ pub(crate) fn run(
     let status = errand::run("run the outside helper", signals, joiner)?
         .map_err(|errno| Error::system(Op::Join, "start the outside helper", errno))?;
     match status {
-        WaitStatus::Exited(_, 0) => Ok(()),
-        WaitStatus::Exited(_, status) => Err(outcome::helper_failed("outside", status << 8)),
-        status => Err(outcome::ended_early(status)),
+        0 => Ok(()),
+        status => Err(outcome::helper_failed("outside", status)),
     }
 }
 
-/// The joiner's life: the command's exit status, or 128 and the signal that ended
-/// it.
+/// The joiner's life: the command's wait status.
 #[allow(unsafe_code)]
 fn joiner(command: &Program, init: BorrowedFd, namespaces: CloneFlags) -> Sys<libc::c_int> {
     let (go, ours) = unistd::pipe2(OFlag::O_CLOEXEC)?;
@@ -91,10 +88,5 @@ fn joiner(command: &Program, init: BorrowedFd, namespaces: CloneFlags) -> Sys<li
     };
     setns(init, namespaces)?;
     unistd::write(&ours, &[0])?;
-    let status = process::wait(pid)?;
-    Ok(if libc::WIFEXITED(status) {
-        libc::WEXITSTATUS(status)
-    } else {
-        128 + libc::WTERMSIG(status)
-    })
+    process::wait(pid)
 }

@@ -10,7 +10,6 @@ use std::os::fd::AsRawFd as _;
 use nix::errno::Errno;
 use nix::net::if_::if_nametoindex;
 use nix::sched::{CloneFlags, setns};
-use nix::sys::wait::WaitStatus;
 
 use super::netlink::{self, Netlink};
 use crate::digits::digits;
@@ -18,7 +17,6 @@ use crate::errand;
 use crate::error::{Error, Result, quoted};
 use crate::hint::Op;
 use crate::namespaces;
-use crate::outcome;
 use crate::process::Process;
 use crate::signals::Signals;
 use crate::sys::Sys;
@@ -127,11 +125,8 @@ impl Bridge {
             setns(init.pidfd(), CloneFlags::CLONE_NEWNET)?;
             self.configure_here().map(|()| 0)
         };
-        match errand::run(&what, signals, configure)? {
-            Ok(WaitStatus::Exited(..)) => Ok(()),
-            Ok(status) => Err(outcome::ended_early(status)),
-            Err(errno) => Err(Error::errno(what, errno)),
-        }
+        let done = errand::run(&what, signals, configure)?;
+        done.map(drop).map_err(|errno| Error::errno(what, errno))
     }
 
     fn configure_here(&self) -> Sys<()> {
