@@ -488,6 +488,13 @@ fn wrong_binds(me: &User) {
     let twice = format!("{here}:/mnt");
     let out = sh(me, &["-b", &twice, "-b", &twice], &root, "echo ran").run();
     out.refused_naming(64, &["/mnt", "two mounts"]);
+    let console = format!("{here}/f:/dev//console");
+    let shown = ["-b", &console];
+    let with_ours = me.contain().args(shown).arg(&root).arg("/bin/true");
+    with_ours.run().refused_naming(64, &["/dev/console", "-c"]);
+    sh(me, &shown, &root, "test -f /dev/console && echo shown")
+        .run()
+        .says("shown");
     assert_no_traces(&root);
 }
 

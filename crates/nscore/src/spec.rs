@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::os::fd::RawFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::caps::CapList;
@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::exec::SHELL;
 use crate::idmap::MapSpec;
 use crate::limits::Limits;
-use crate::mounts::Mount;
+use crate::mounts::{Mount, clean};
 use crate::name::{Hostname, Name};
 use crate::net::Net;
 use crate::seccomp::Seccomp;
@@ -160,6 +160,16 @@ impl Spec {
             return Err(Error::usage(
                 "use '' as upper directory",
                 "the name is empty",
+            ));
+        }
+        // A /dev of the caller's has no console of ours.
+        let places = self.mounts.iter().map(|mount| &mount.at);
+        let places: Vec<_> = places.chain(&self.devices).map(|at| clean(at)).collect();
+        let has = |path: &str| places.iter().any(|at| at == Path::new(path));
+        if self.console && has("/dev/console") && !has("/dev") {
+            return Err(Error::usage(
+                "mount on /dev/console",
+                "the container's own console is there, except with -c",
             ));
         }
         self.limits.check()
