@@ -244,9 +244,9 @@ mod tests {
             clone.starts_with("kernel.unprivileged_userns_clone is 0"),
             "{clone}"
         );
-        let armor = named(|f| f.apparmor_restrict = Some(1), Errno::EPERM);
+        let armor = named(|f| f.apparmor_restrict = Some(2), Errno::EPERM);
         assert!(
-            armor.contains("apparmor_restrict_unprivileged_userns is 1"),
+            armor.contains("apparmor_restrict_unprivileged_userns is 2"),
             "{armor}"
         );
         let boot = named(|f| f.user_namespace_enable = Some(false), Errno::EINVAL);

@@ -28,13 +28,13 @@ pub(super) fn forbidden(facts: &Facts) -> Option<Advice> {
 }
 
 pub(super) fn apparmor(facts: &Facts) -> Option<Advice> {
-    if facts.apparmor_restrict.is_some_and(|value| value != 0) && !facts.root {
-        return hint(
-            "kernel.apparmor_restrict_unprivileged_userns is 1: set it to 0, \
-             or load an AppArmor profile that allows this program userns",
-        );
-    }
-    None
+    let value = facts
+        .apparmor_restrict
+        .filter(|value| *value != 0 && !facts.root)?;
+    hint(format!(
+        "kernel.apparmor_restrict_unprivileged_userns is {value}: set it to 0, \
+         or load an AppArmor profile that allows this program userns"
+    ))
 }
 
 pub(super) fn disabled(facts: &Facts) -> Option<Advice> {
