@@ -128,7 +128,7 @@ pub(crate) fn advise(op: Op, errno: Errno, facts: &Facts) -> Advice {
         .iter()
         .filter(|(known, number, _)| (*known, *number) == (op, errno))
         .find_map(|(_, _, advise)| advise(facts))
-        .or_else(|| (errno == Errno::ENOSYS).then(|| missing::advise(facts))?)
+        .or_else(|| (errno == Errno::ENOSYS).then(|| missing::advise(op, facts))?)
         .unwrap_or_default()
 }
 

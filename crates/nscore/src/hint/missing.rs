@@ -3,7 +3,7 @@
 
 use nix::errno::Errno;
 
-use super::{Advice, Facts};
+use super::{Advice, Facts, Op};
 use crate::error::word;
 use crate::sys;
 
@@ -41,10 +41,20 @@ pub(super) fn probe() -> Vec<Call> {
     CALLS.into_iter().filter(missing).collect()
 }
 
+impl Call {
+    /// Whether this operation may have failed for want of it. A kernel that is old
+    /// but not too old lacks one of them, which most operations do not need.
+    fn is_for(&self, op: Op) -> bool {
+        self.number != libc::SYS_mount_setattr
+            || matches!(op, Op::Attach | Op::ReadOnly | Op::Idmap)
+    }
+}
+
 /// What a failure for want of a call comes of.
-pub(super) fn advise(facts: &Facts) -> Option<Advice> {
-    let since = facts.missing.iter().map(|call| call.since).max()?;
-    let names: Vec<_> = facts.missing.iter().map(|call| call.name).collect();
+pub(super) fn advise(op: Op, facts: &Facts) -> Option<Advice> {
+    let missing = facts.missing.iter().filter(|call| call.is_for(op));
+    let since = missing.clone().map(|call| call.since).max()?;
+    let names: Vec<_> = missing.map(|call| call.name).collect();
     let names = names.join(", ");
     let hint = facts.kernel.and_then(|(major, minor)| {
         if (major, minor) < since {
@@ -63,4 +73,39 @@ pub(super) fn advise(facts: &Facts) -> Option<Advice> {
         reason: Some(format!("{}: {names}", word(Errno::ENOSYS))),
         hint,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blames_only_what_the_operation_needs() {
+        let of = |names: &[&str], op| {
+            let missing = CALLS.into_iter().filter(|call| names.contains(&call.name));
+            let facts = Facts {
+                missing: missing.collect(),
+                ..Facts::default()
+            };
+            advise(op, &facts).and_then(|advice| advice.reason)
+        };
+        let (set, open) = ("mount_setattr", "open_tree");
+        assert_eq!(of(&[set], Op::Other), None);
+        assert_eq!(of(&[set], Op::Filter), None);
+        assert!(
+            of(&[set], Op::ReadOnly)
+                .unwrap()
+                .ends_with(": mount_setattr")
+        );
+        assert!(
+            of(&[set, open], Op::Attach)
+                .unwrap()
+                .ends_with(": open_tree, mount_setattr")
+        );
+        assert!(
+            of(&[set, open], Op::Other)
+                .unwrap()
+                .ends_with(": open_tree")
+        );
+    }
 }
