@@ -215,6 +215,9 @@ pub(crate) fn reap_any() -> Option<(libc::pid_t, libc::c_int)> {
 
 /// Gives back what deeper calls than this have left on the stack: to a process
 /// that sleeps for the rest of its life it is most of its memory.
+// Inlined, it would have its caller's frame, which may reach further down than
+// a page.
+#[inline(never)]
 pub(crate) fn forget_deep_stack() {
     const PAGE: usize = 4096;
     const DEPTH: usize = 128 * 1024;
@@ -222,24 +225,30 @@ pub(crate) fn forget_deep_stack() {
     // A page down, where neither this frame nor the call below reaches.
     let end = (std::ptr::from_ref(&here).addr() & !(PAGE - 1)).saturating_sub(PAGE);
     let start = std::ptr::without_provenance_mut(end.saturating_sub(DEPTH));
-    // SAFETY: only memory below every live frame is affected, and it holds no
-    // value that a later call may expect. Where no stack is mapped yet, nothing
-    // is done there.
+    // SAFETY: this frame, which is its own and holds a few words, is the deepest
+    // but for madvise's, and both end within the page left out. Only memory below
+    // every live frame is affected, then, and it holds no value that a later call
+    // may expect. Where no stack is mapped yet, nothing is done there.
     unsafe { libc::madvise(start, DEPTH, libc::MADV_DONTNEED) };
 }
 
 /// The same for the heap of a process that will never use it again, allocating
-/// included. Where the C library keeps a thread's own variables there, they stay.
+/// included. A static glibc keeps a thread's own variables at its beginning, and
+/// they stay; what another C library has there is not known, and stays too.
 pub(crate) fn forget_heap() {
     const PAGE: usize = 4096;
     const MOST: usize = 16 << 20;
+    if !cfg!(all(target_env = "gnu", target_feature = "crt-static")) {
+        return;
+    }
     // SAFETY: errno's address is that of a live variable; sbrk moves nothing.
     let (own, end) = unsafe { (libc::__errno_location().addr(), libc::sbrk(0).addr()) };
     // Two pages are more than the variables and what describes the thread.
     let start = (own | (PAGE - 1)) + 1 + PAGE;
     if own < end && end - own < MOST && start < end {
-        // SAFETY: the range is heap alone, because the program's break grows
-        // from before errno to end without a gap, and the caller uses none of it.
+        // SAFETY: the range is heap alone, because a static glibc takes the room of
+        // errno from the program's break, which grows from there to end without a
+        // gap, and the caller uses none of what is behind it.
         unsafe {
             let start = std::ptr::without_provenance_mut(start);
             libc::madvise(start, end - start.addr(), libc::MADV_DONTNEED)
