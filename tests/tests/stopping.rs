@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use tests::{
     Pty, Root, Running, SECOND, User, alive, assert_no_traces, children, comm, debian, each_user,
-    eventually, root, skip,
+    eventually, host_is_root, root, skip,
 };
 
 each_user!(
@@ -17,6 +17,7 @@ each_user!(
     another_stop_signal,
     no_such_stop_signal,
     patience_ends,
+    patience_of_months,
     a_second_request_kills_at_once,
     a_stop_before_init_has_handlers_ends_it,
     busybox_powers_off_by_its_own_signal,
@@ -154,6 +155,26 @@ fn patience_ends(me: &User) {
     let running = up(me, &root, &["--stop-timeout", "600"], &script);
     running.signal(libc::SIGTERM);
     running.finish().status_is(3);
+}
+
+/// The longest that poll(2) can wait is 24 days, after which there is more to wait.
+fn patience_of_months(me: &User) {
+    if !host_is_root() || !cfg!(target_arch = "x86_64") {
+        skip!("only root on this machine sees how long a call is to wait");
+    }
+    let root = root(me);
+    let running = up(me, &root, &["--stop-timeout", "9000000"], STUBBORN);
+    running.signal(libc::SIGTERM);
+    let call = format!("/proc/{}/syscall", running.pid());
+    let waits = || {
+        let call = fs::read_to_string(&call).unwrap_or_default();
+        call.starts_with("7 ") && call.split(' ').nth(3) == Some("0x7fffffff")
+    };
+    let bounded = eventually(SECOND, waits);
+    running.signal(libc::SIGKILL);
+    running.finish();
+    assert!(bounded, "no deadline");
+    assert_no_traces(&root);
 }
 
 fn a_second_request_kills_at_once(me: &User) {

@@ -146,7 +146,7 @@ impl Supervisor<'_> {
             Some(end) => {
                 let left = end.saturating_duration_since(Instant::now());
                 // One millisecond more: a timeout rounded down would spin.
-                PollTimeout::try_from(left.as_millis() + 1).unwrap_or(PollTimeout::NONE)
+                PollTimeout::try_from(left.as_millis() + 1).unwrap_or(PollTimeout::MAX)
             }
             None => PollTimeout::NONE,
         }
