@@ -13,6 +13,7 @@ use nix::unistd;
 use crate::environ;
 use crate::exec::{self, Program};
 use crate::message::Report;
+use crate::outcome::exit_status;
 use crate::sealed;
 use crate::sys::clone::{self, Fork};
 use crate::sys::{descriptors, process, signal};
@@ -123,7 +124,7 @@ fn reap(command: libc::pid_t, all: &SigSet) -> libc::c_int {
         }
         while let Some((pid, status)) = process::reap_any() {
             if pid == command {
-                return status;
+                return exit_status(status).into();
             }
         }
     }

@@ -29,10 +29,24 @@ impl Outcome {
     pub fn status(self) -> u8 {
         match self {
             Outcome::Exited(status) | Outcome::OutOfMemory(status) => status,
-            Outcome::Killed(signal) => u8::try_from(128 + signal).unwrap_or(u8::MAX),
+            Outcome::Killed(signal) => killed_by(signal),
             Outcome::Reboot => 133,
             Outcome::Halt => 0,
         }
+    }
+}
+
+/// The exit status that tells of a signal, as a shell has it.
+pub(crate) fn killed_by(signal: libc::c_int) -> u8 {
+    u8::try_from(128 + signal).unwrap_or(u8::MAX)
+}
+
+/// The exit status that tells of a wait status, waitpid(2).
+pub(crate) fn exit_status(status: libc::c_int) -> u8 {
+    if libc::WIFEXITED(status) {
+        u8::try_from(libc::WEXITSTATUS(status)).unwrap_or(u8::MAX)
+    } else {
+        killed_by(libc::WTERMSIG(status))
     }
 }
 
@@ -54,15 +68,12 @@ pub(crate) fn out_of_memory(ended: Result<Outcome>) -> Result<Outcome> {
 /// A helper's wait status that is not 0, as the error that ends the start: its
 /// exit status becomes ours.
 pub(crate) fn helper_failed(which: &str, status: libc::c_int) -> Error {
-    let what = format!("run the {which} helper");
-    if libc::WIFEXITED(status) {
-        let number = libc::WEXITSTATUS(status);
-        let status = u8::try_from(number).unwrap_or(1);
-        return Error::new(what, format!("it ended with status {number}")).with_status(status);
-    }
-    let signal = libc::WTERMSIG(status);
-    let status = u8::try_from(128 + signal).unwrap_or(1);
-    Error::new(what, format!("it was killed by {}", signal_name(signal))).with_status(status)
+    let reason = if libc::WIFEXITED(status) {
+        format!("it ended with status {}", libc::WEXITSTATUS(status))
+    } else {
+        format!("it was killed by {}", signal_name(libc::WTERMSIG(status)))
+    };
+    Error::new(format!("run the {which} helper"), reason).with_status(exit_status(status))
 }
 
 /// A process of ours that ended before it had done its part.
@@ -72,7 +83,7 @@ pub(crate) fn ended_early(status: WaitStatus) -> Error {
             "start init",
             format!("it was killed by {signal} while being set up"),
         )
-        .with_status(u8::try_from(128 + signal as i32).unwrap_or(1)),
+        .with_status(killed_by(signal as i32)),
         _ => Error::new("start init", "it ended while being set up"),
     }
 }
@@ -82,5 +93,28 @@ pub(crate) fn signal_name(number: libc::c_int) -> String {
     match Signal::try_from(number) {
         Ok(signal) => signal.to_string(),
         Err(_) => format!("signal {number}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_exit_status_tells_of_exit_and_signal() {
+        // The exit status is the second byte of a wait status, the signal the first
+        // with a flag for a core.
+        for (status, number) in [
+            (0, 0),
+            (7 << 8, 7),
+            (255 << 8, 255),
+            (15, 143),
+            (11 | 128, 139),
+        ] {
+            assert_eq!(exit_status(status), number, "{status}");
+        }
+        let error = helper_failed("outside", 15);
+        assert_eq!((error.status(), Outcome::Killed(15).status()), (143, 143));
+        assert!(error.to_string().ends_with("killed by SIGTERM"), "{error}");
     }
 }

@@ -11,7 +11,7 @@ use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 use crate::error::{Error, Result};
-use crate::outcome::signal_name;
+use crate::outcome::{killed_by, signal_name};
 use crate::sys::signal;
 
 /// Those that a failing program raises against itself.
@@ -96,9 +96,8 @@ impl Signals {
                 // Looked at after the signal was taken: one that was sent to
                 // what we wait for finds that ready.
                 if signal.ends() && !is_ready() {
-                    let status = u8::try_from(128 + signal.number).unwrap_or(1);
                     let reason = format!("interrupted by {}", signal_name(signal.number));
-                    return Err(Error::new(doing, reason).with_status(status));
+                    return Err(Error::new(doing, reason).with_status(killed_by(signal.number)));
                 }
                 self.later.borrow_mut().push_back(signal);
             }

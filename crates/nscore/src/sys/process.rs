@@ -199,18 +199,12 @@ pub(crate) fn send(pid: libc::pid_t, signal: libc::c_int) {
     unsafe { libc::kill(pid, signal) };
 }
 
-/// Waits for a child that has ended, if one has: its id and exit status, as
-/// 128+n for a signal.
+/// Waits for a child that has ended, if one has: its id and wait status.
 pub(crate) fn reap_any() -> Option<(libc::pid_t, libc::c_int)> {
     let mut status = 0;
     // SAFETY: the pointer is to an int for the time of the call.
     let pid = unsafe { libc::waitpid(-1, &raw mut status, libc::WNOHANG | libc::__WALL) };
-    let number = if libc::WIFEXITED(status) {
-        libc::WEXITSTATUS(status)
-    } else {
-        128 + libc::WTERMSIG(status)
-    };
-    (pid > 0).then_some((pid, number))
+    (pid > 0).then_some((pid, status))
 }
 
 /// Gives back what deeper calls than this have left on the stack: to a process
