@@ -13,7 +13,7 @@ use nix::sys::stat::SFlag;
 
 use crate::environ::{self, Variables};
 use crate::error::{self, Error, Result, quoted};
-use crate::sys::{Sys, descriptors, process};
+use crate::sys::{Sys, descriptors, path, process};
 use crate::user::Login;
 
 mod arrays;
@@ -181,7 +181,6 @@ impl Program {
         };
         let what = format!("run {shown}");
         let header = &*candidate.header;
-        let kind = SFlag::from_bits_truncate(candidate.mode) & SFlag::S_IFMT;
         match *errno {
             Errno::ENOENT if candidate.mode == 0 && !shown.contains('/') => {
                 Error::new(what, "command not found").with_status(127)
@@ -196,7 +195,7 @@ impl Program {
                 None => Error::new(what, "its interpreter is missing").with_status(127),
             },
             errno @ (Errno::ENOENT | Errno::ENOTDIR) => Error::errno(what, errno).with_status(127),
-            Errno::EACCES if kind == SFlag::S_IFDIR => {
+            Errno::EACCES if path::kind(candidate.mode) == SFlag::S_IFDIR => {
                 Error::new(what, "is a directory").with_status(126)
             }
             Errno::ENOEXEC => match header::foreign_machine(header) {

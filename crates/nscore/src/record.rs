@@ -21,7 +21,7 @@ use crate::name::Name;
 use crate::plan::Plan;
 use crate::procfs;
 use crate::sys::descriptors::{self, SEALS};
-use crate::sys::{Sys, process};
+use crate::sys::{Sys, path, process};
 
 /// The memfd's name, and how /proc/PID/fd shows it.
 const NAME: &CStr = c"contain";
@@ -126,8 +126,7 @@ impl Record {
         // Anybody can show us anything by this name, a pipe or a device for example. To
         // open that could keep us waiting, or do worse.
         let found = openat(fds, name, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty())?;
-        let kind = SFlag::from_bits_truncate(fstat(&found)?.st_mode) & SFlag::S_IFMT;
-        if kind != SFlag::S_IFREG {
+        if path::kind(fstat(&found)?.st_mode) != SFlag::S_IFREG {
             return Ok(None);
         }
         let again = format!("/proc/self/fd/{}", found.as_raw_fd());

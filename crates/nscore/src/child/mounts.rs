@@ -86,7 +86,7 @@ impl<'a> Child<'a> {
 }
 
 fn is_directory(fd: &OwnedFd) -> Sys<bool> {
-    Ok(SFlag::from_bits_truncate(fstat(fd)?.st_mode) & SFlag::S_IFMT == SFlag::S_IFDIR)
+    Ok(path::kind(fstat(fd)?.st_mode) == SFlag::S_IFDIR)
 }
 
 /// The mode of a directory that is to be there. One for temporary files is

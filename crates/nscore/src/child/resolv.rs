@@ -42,9 +42,7 @@ impl Child<'_> {
         let Ok(etc) = path::open_in_root(self.place(Place::Root)?, c"etc", find) else {
             return Ok(());
         };
-        let is_directory = |status: FileStat| {
-            SFlag::from_bits_truncate(status.st_mode) & SFlag::S_IFMT == SFlag::S_IFDIR
-        };
+        let is_directory = |status: FileStat| path::kind(status.st_mode) == SFlag::S_IFDIR;
         match fstatat(&etc, NAME, AtFlags::AT_SYMLINK_NOFOLLOW).map(is_directory) {
             Ok(false) => {}
             // Not in what was bound there.

@@ -10,7 +10,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{MsgFlags, send};
 use nix::sys::stat::{Mode, SFlag, fstat};
 
-use crate::sys::{Sys, tty};
+use crate::sys::{Sys, path, tty};
 
 pub(super) enum Screen {
     /// A pipe or terminal, opened anew and non-blocking.
@@ -32,9 +32,7 @@ const TERMINAL_ROOM: usize = 256;
 
 impl Screen {
     pub(super) fn new(fd: BorrowedFd<'static>) -> Screen {
-        let kind = fstat(fd).map_or(SFlag::empty(), |s| {
-            SFlag::from_bits_truncate(s.st_mode) & SFlag::S_IFMT
-        });
+        let kind = fstat(fd).map_or(SFlag::empty(), |status| path::kind(status.st_mode));
         if kind == SFlag::S_IFSOCK {
             return Screen::Socket(fd);
         }

@@ -50,8 +50,7 @@ impl Program {
 
 /// What an exec would say of this file. One that cannot be read may be run.
 fn runnable(program: &CStr, room: &mut [u8]) -> Sys<()> {
-    let kind = SFlag::from_bits_truncate(stat::stat(program)?.st_mode) & SFlag::S_IFMT;
-    if kind != SFlag::S_IFREG {
+    if path::kind(stat::stat(program)?.st_mode) != SFlag::S_IFREG {
         return Err(Errno::EACCES);
     }
     unistd::access(program, AccessFlags::X_OK)?;

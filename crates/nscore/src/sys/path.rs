@@ -15,6 +15,11 @@ pub(crate) const FIND_DIR: OFlag = OFlag::O_PATH
     .union(OFlag::O_DIRECTORY)
     .union(OFlag::O_CLOEXEC);
 
+/// What kind of file has this mode, inode(7).
+pub(crate) fn kind(mode: libc::mode_t) -> SFlag {
+    SFlag::from_bits_truncate(mode) & SFlag::S_IFMT
+}
+
 /// Opens the directory `name` (one component) of `dir`, refusing a link.
 pub(crate) fn open_dir(dir: BorrowedFd, name: &CStr) -> Sys<OwnedFd> {
     fcntl::openat(dir, name, FIND_DIR | OFlag::O_NOFOLLOW, Mode::empty())

@@ -94,8 +94,7 @@ pub(super) fn words(file: &CStr, list: Option<usize>) -> Sys<Words> {
     // O_NONBLOCK: the container may have put a pipe or device there.
     let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
     let file = path::open_inside(file, flags)?;
-    let kind = SFlag::from_bits_truncate(fstat(&file)?.st_mode) & SFlag::S_IFMT;
-    if kind != SFlag::S_IFREG {
+    if path::kind(fstat(&file)?.st_mode) != SFlag::S_IFREG {
         return Err(NOT_A_FILE);
     }
     Ok(Words {
