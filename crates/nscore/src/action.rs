@@ -20,6 +20,7 @@ use crate::sys::tty::Look;
 use crate::user;
 
 pub(crate) use place::{At, BindKind, Nested, OverHost, Place};
+pub(crate) use words::flag_words;
 
 /// One step. Where order matters, `rootfs` and `plan` say why.
 #[derive(Debug)]

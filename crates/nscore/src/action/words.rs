@@ -48,8 +48,9 @@ impl fmt::Display for Action {
                 write!(f, "mount {} on {at}", quoted_c(fs.kind))?;
                 if f.alternate() {
                     let data = quoted_c(fs.data);
-                    let parts = [flag_names(fs.flags).as_str(), &data].join(",");
-                    write!(f, " ({})", parts.trim_matches(','))?;
+                    let mut parts: Vec<&str> = flag_words(fs.flags);
+                    parts.extend(Some(&*data).filter(|data| !data.is_empty()));
+                    write!(f, " ({})", parts.join(","))?;
                     if *optional {
                         f.write_str(", if the kernel allows it")?;
                     }
@@ -122,15 +123,14 @@ impl fmt::Display for Action {
     }
 }
 
-fn flag_names(flags: MsFlags) -> String {
-    [
+/// What mount(8) calls these.
+pub(crate) fn flag_words(flags: MsFlags) -> Vec<&'static str> {
+    let words = [
+        (MsFlags::MS_RDONLY, "ro"),
         (MsFlags::MS_NOSUID, "nosuid"),
         (MsFlags::MS_NODEV, "nodev"),
         (MsFlags::MS_NOEXEC, "noexec"),
-    ]
-    .iter()
-    .filter(|(flag, _)| flags.contains(*flag))
-    .map(|(_, name)| *name)
-    .collect::<Vec<_>>()
-    .join(",")
+    ];
+    let set = words.into_iter().filter(|(flag, _)| flags.contains(*flag));
+    set.map(|(_, word)| word).collect()
 }

@@ -5,7 +5,7 @@ use std::fmt;
 
 use nix::mount::MsFlags;
 
-use crate::action::Place;
+use crate::action::{Place, flag_words};
 use crate::error::quoted_c;
 use crate::hint::Op;
 use crate::sys::mount::Depth;
@@ -124,17 +124,9 @@ impl fmt::Display for Step {
 }
 
 fn details(f: &mut fmt::Formatter<'_>, flags: MsFlags, size: Option<&CStr>) -> fmt::Result {
-    let mut words: Vec<String> = [
-        (MsFlags::MS_RDONLY, "ro"),
-        (MsFlags::MS_NOSUID, "nosuid"),
-        (MsFlags::MS_NODEV, "nodev"),
-        (MsFlags::MS_NOEXEC, "noexec"),
-    ]
-    .iter()
-    .filter(|(flag, _)| flags.contains(*flag))
-    .map(|(_, word)| (*word).to_string())
-    .collect();
-    words.extend(size.map(|size| format!("size={}", quoted_c(size))));
+    let size = size.map(|size| format!("size={}", quoted_c(size)));
+    let mut words: Vec<&str> = flag_words(flags);
+    words.extend(size.as_deref());
     if f.alternate() && !words.is_empty() {
         write!(f, " ({})", words.join(","))?;
     }
