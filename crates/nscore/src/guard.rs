@@ -33,7 +33,7 @@ impl Guard {
     /// gets what is locked while that one ends.
     ///
     /// # Errors
-    /// When no process or socket can be made.
+    /// When no process or pipe can be made.
     pub(crate) fn of(
         init: BorrowedFd,
         companion: Option<BorrowedFd>,

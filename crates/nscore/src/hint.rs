@@ -1,5 +1,6 @@
 //! One table that turns an operation, an error number and what this machine is
-//! into advice. A row speaks only when a checked fact supports it.
+//! into advice. A row speaks where operation and number have one cause known; where
+//! they have several, only when a fact of this machine tells which it is.
 
 mod exhausted;
 mod facts;

@@ -15,8 +15,9 @@ use crate::sys::{Sys, shim};
 /// guard and record are, so that init may run.
 pub(crate) struct Go;
 
-/// What the child has to say. Each is its last word but for `Made`, and for
-/// `Running` and `Trying`, which end of file follows when the exec succeeds.
+/// What the child has to say. Each is its last word but for `Made`, for `Started`,
+/// after which the other process has the word, and for `Running` and `Trying`, which
+/// end of file follows when the exec succeeds.
 pub(crate) enum Report<'a> {
     /// Set-up is done, exec comes next, after one more go from a supervisor.
     Running,
