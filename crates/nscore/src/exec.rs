@@ -44,6 +44,8 @@ pub(crate) struct Program {
     environment: Environment,
     /// Descriptors of the caller's that it gets.
     inherited: Vec<RawFd>,
+    /// What to do when it is not there.
+    if_missing: Option<&'static str>,
 }
 
 impl Program {
@@ -119,6 +121,7 @@ impl Program {
             arguments,
             environment: Environment::new(environment),
             inherited: Vec::new(),
+            if_missing: None,
         })
     }
 
@@ -139,6 +142,14 @@ impl Program {
             inherited,
             ..Program::new(&command, &environment, OsStr::new(""))?
         })
+    }
+
+    /// The same with a hint for when it is not there: nobody has named it.
+    pub(crate) fn or_else(self, hint: &'static str) -> Program {
+        Program {
+            if_missing: Some(hint),
+            ..self
+        }
     }
 
     /// Becomes the program. Returns only to say why not, and does not allocate:
@@ -187,14 +198,27 @@ impl Program {
             }
             Errno::ENOENT if candidate.mode != 0 => match header::interpreter(header) {
                 Some(loader) => {
-                    let loader = quoted(OsStr::from_bytes(loader));
-                    Error::new(what, format!("its interpreter {loader} is missing"))
-                        .with_hint(format!("the file itself exists: add {loader} to the root, or use a static program"))
+                    let shown = quoted(OsStr::from_bytes(loader));
+                    let hint = if loader.ends_with(b"\r") {
+                        "its lines end in a carriage return, which is part of that name".to_string()
+                    } else {
+                        format!(
+                            "the file itself exists: add {shown} to the root, or use a static program"
+                        )
+                    };
+                    Error::new(what, format!("its interpreter {shown} is missing"))
+                        .with_hint(hint)
                         .with_status(127)
                 }
                 None => Error::new(what, "its interpreter is missing").with_status(127),
             },
-            errno @ (Errno::ENOENT | Errno::ENOTDIR) => Error::errno(what, errno).with_status(127),
+            errno @ (Errno::ENOENT | Errno::ENOTDIR) => {
+                let error = Error::errno(what, errno).with_status(127);
+                match self.if_missing {
+                    Some(hint) => error.with_hint(hint),
+                    None => error,
+                }
+            }
             Errno::EACCES if path::kind(candidate.mode) == SFlag::S_IFDIR => {
                 Error::new(what, "is a directory").with_status(126)
             }
@@ -241,12 +265,22 @@ pub(crate) fn path(environment: &Variables) -> &OsStr {
 }
 
 /// The command, else $SHELL, else /bin/sh: what pseudo and inject run.
-pub(crate) fn command_or_shell(command: &[OsString]) -> Vec<OsString> {
+///
+/// # Errors
+/// A NUL byte in any of the strings.
+pub(crate) fn command_or_shell(
+    command: &[OsString],
+    environment: &Variables,
+    path: &OsStr,
+) -> Result<Program> {
     if !command.is_empty() {
-        return command.to_vec();
+        return Program::new(command, environment, path);
     }
-    let shell = std::env::var_os("SHELL").filter(|shell| !shell.is_empty());
-    vec![shell.unwrap_or_else(|| SHELL.into())]
+    match std::env::var_os("SHELL").filter(|shell| !shell.is_empty()) {
+        Some(shell) => Program::new(&[shell], environment, path)
+            .map(|program| program.or_else("it is what $SHELL says: name a command, like /bin/sh")),
+        None => Program::new(&[SHELL.into()], environment, path),
+    }
 }
 
 /// A string for the kernel.

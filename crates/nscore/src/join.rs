@@ -199,8 +199,7 @@ impl Join {
             environ::callers()
         };
         let environment = environ::of(base, &self.environment, self.user.as_ref());
-        let command = exec::command_or_shell(&self.command);
-        Program::new(&command, &environment, &path(&environment))
+        exec::command_or_shell(&self.command, &environment, &path(&environment))
     }
 
     /// `inject 12 34 CMD` would run "34" in 12: what pgrep printed when two

@@ -227,7 +227,11 @@ fn find_root(path: &Path) -> Result<PathBuf> {
 fn program(spec: &Spec, more: Variables) -> Result<Program> {
     let environment = environment(spec, more);
     let path = exec::path(&environment);
-    Program::new(&spec.init_command(), &environment, path)
+    let program = Program::new(&spec.init_command(), &environment, path)?;
+    Ok(match spec.command.is_empty() {
+        true => program.or_else("name a command, or show the host's programs with -H"),
+        false => program,
+    })
 }
 
 fn environment(spec: &Spec, more: Variables) -> Variables {

@@ -9,7 +9,7 @@ use nix::unistd;
 use crate::caller::Caller;
 use crate::environ;
 use crate::error::{Error, Result};
-use crate::exec::{self, HEADER, Program};
+use crate::exec::{self, HEADER};
 use crate::hint::Op;
 use crate::idmap::Maps;
 use crate::idmap::{MapSpec, MapWriter};
@@ -37,9 +37,8 @@ impl Pseudo {
     /// Whatever keeps the command from running; it returns for no other reason.
     pub fn exec(&self, caller: &Caller, warn: impl Fn(&str)) -> Result<std::convert::Infallible> {
         let maps = Maps::new(&self.uid_map, &self.gid_map, caller)?;
-        let command = exec::command_or_shell(&self.command);
         let path = std::env::var_os("PATH").unwrap_or_else(|| exec::PATH.into());
-        let program = Program::new(&command, &environ::callers(), &path)?;
+        let program = exec::command_or_shell(&self.command, &environ::callers(), &path)?;
         if let Some(warning) = caller.single_id_warning(&self.uid_map, &self.gid_map) {
             warn(&warning);
         }

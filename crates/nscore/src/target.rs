@@ -17,6 +17,7 @@ use crate::error::{Error, Result, quoted};
 use crate::idmap::Account;
 use crate::list;
 use crate::name::Name;
+use crate::namespaces::is_user_initial;
 use crate::process::Process;
 use crate::procfs::{self, Status};
 use crate::record::{Record, Terms};
@@ -54,7 +55,8 @@ impl TryFrom<OsString> for Target {
 
     fn try_from(word: OsString) -> Result<Target> {
         let what = format!("enter container {}", quoted(&word));
-        if word.as_bytes().contains(&b'/') {
+        // The two directories that need no slash to be told.
+        if word.as_bytes().contains(&b'/') || word == "." || word == ".." {
             return Ok(Target::Dir(word.into()));
         }
         let text = word.to_str().unwrap_or("\n");
@@ -83,7 +85,11 @@ impl Target {
                 let what = format!("enter container {name}");
                 let mut own = of_user(getuid().as_raw(), &what)?;
                 own.retain(|container| container.name.as_ref() == Some(name));
-                one_of(own, what, "you run no container of this name")
+                one_of(own, what, "you run no container of this name").map_err(|error| {
+                    let is_dir = Path::new(name.as_str()).is_dir();
+                    let hint = format!("a directory is told by its slash: ./{name}");
+                    if is_dir { error.with_hint(hint) } else { error }
+                })
             }
             Target::Dir(dir) => {
                 let what = format!("enter container {}", quoted(dir));
@@ -119,9 +125,10 @@ fn one_of(found: Vec<Container>, what: String, none: &str) -> Result<Found> {
 fn by_dir(dir: &Path, what: &str) -> Result<Vec<Container>> {
     let mut found = Vec::new();
     let named = getuid().is_root().then(|| users_name(dir.as_os_str()));
-    if let Some((user, name)) = named.flatten() {
-        found = of_user(user, what)?;
-        found.retain(|container| container.name.as_ref() == Some(&name));
+    let named = named.flatten();
+    if let Some((user, name)) = &named {
+        found = of_user(*user, what)?;
+        found.retain(|container| container.name.as_ref() == Some(name));
     }
     match dir.canonicalize() {
         Ok(root) => {
@@ -132,6 +139,10 @@ fn by_dir(dir: &Path, what: &str) -> Result<Vec<Container>> {
             Ok(found)
         }
         Err(_) if !found.is_empty() => Ok(found),
+        Err(_) if named.is_some() => {
+            let reason = "that user runs no container of this name, and no directory has it";
+            Err(Error::new(what, reason))
+        }
         Err(error) => Err(Error::io(what, &error)),
     }
 }
@@ -176,6 +187,11 @@ fn by_ancestor(pid: libc::pid_t, what: &str) -> Result<Found> {
     }
     let record = match record_of(at) {
         Err(Errno::EAGAIN) => Err(Error::new(what, "it is still being started")),
+        // What a record would say of it cannot be read from below either.
+        Err(Errno::EACCES | Errno::EPERM) if !is_user_initial() => {
+            Err(Error::new(what, "this user namespace may not look at it")
+                .with_hint("inject from the one in which the container was started"))
+        }
         Err(Errno::EACCES | Errno::EPERM) if status.user != getuid().as_raw() => {
             Err(Error::new(what, "it belongs to another user")
                 .with_hint("only root and the user who started a container can enter it"))
@@ -286,7 +302,7 @@ mod tests {
     fn a_process_id_a_name_or_a_directory() {
         assert_eq!(target("12").unwrap(), Target::Pid(12));
         assert_eq!(target("1x").unwrap(), Target::Name("1x".parse().unwrap()));
-        for dir in ["/", "./web", "ann/web", "web/"] {
+        for dir in ["/", "./web", "ann/web", "web/", ".", ".."] {
             assert_eq!(target(dir).unwrap(), Target::Dir(dir.into()));
         }
         for word in ["0", "-1", "4294967297", "", "+1", " 1", "a b", "a\n"] {
