@@ -1,19 +1,19 @@
 //! Whole machines: whether a command is the init of one, by the file that it is
 //! in the root.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::Read as _;
-use std::os::fd::{AsFd as _, AsRawFd as _};
-use std::path::{Path, PathBuf};
+use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
+use std::path::{Component, Path, PathBuf};
 
-use nix::fcntl::{OFlag, open};
-use nix::sys::stat::Mode;
+use nix::fcntl::{OFlag, open, readlinkat};
+use nix::sys::stat::{Mode, SFlag, fstat};
 
 use crate::exec::{self, c_string};
-use crate::spec::Spec;
+use crate::spec::{Changes, Spec};
 use crate::stop;
-use crate::sys::path;
+use crate::sys::path::{self, FIND_DIR};
 
 /// The file that a command is, at the end of all links.
 pub(crate) struct Program {
@@ -45,23 +45,77 @@ pub(crate) fn program(spec: &Spec, command: &[OsString]) -> Option<Program> {
         let dirs = exec::PATH.split(':');
         dirs.map(|dir| Path::new(dir).join(program)).collect()
     };
-    candidates
-        .iter()
-        .find_map(|path| find(&spec.root, path.as_os_str()))
+    let layers = layers(spec)?;
+    candidates.iter().find_map(|path| find(&layers, path))
 }
 
-fn find(root: &Path, path: &OsStr) -> Option<Program> {
-    let find = OFlag::O_PATH | OFlag::O_CLOEXEC;
-    let root = open(root, find | OFlag::O_DIRECTORY, Mode::empty()).ok()?;
-    let file = path::open_in_root(root.as_fd(), &c_string(path).ok()?, find).ok()?;
+/// The directories that the root is made of, the uppermost first.
+fn layers(spec: &Spec) -> Option<Vec<OwnedFd>> {
+    let open = |dir: &Path| open(dir, FIND_DIR, Mode::empty()).ok();
+    let changes = match &spec.changes {
+        Changes::Directory(dir) => open(&dir.join("changes")),
+        Changes::InPlace | Changes::Memory => None,
+    };
+    Some(changes.into_iter().chain([open(&spec.root)?]).collect())
+}
+
+/// Follows the path through all layers at once, as the overlay of them would.
+fn find(layers: &[OwnedFd], path: &Path) -> Option<Program> {
+    // As many links as the kernel follows, path_resolution(7).
+    let mut links = 40;
+    let mut ahead: Vec<OsString> = names(path);
+    let mut at = PathBuf::new();
+    let mut file = None;
+    while let Some(name) = ahead.pop() {
+        if name == ".." {
+            at.pop();
+            continue;
+        }
+        at.push(&name);
+        let found = uppermost(layers, &at)?;
+        if path::kind(fstat(&found).ok()?.st_mode) == SFlag::S_IFLNK {
+            links -= 1;
+            let target = PathBuf::from(readlinkat(&found, c"").ok().filter(|_| links > 0)?);
+            if target.is_absolute() {
+                at.clear();
+            } else {
+                at.pop();
+            }
+            ahead.append(&mut names(&target));
+        } else {
+            file = Some(found);
+        }
+    }
+    let file = file?;
     let known = format!("/proc/self/fd/{}", file.as_raw_fd());
-    let name = fs::read_link(&known).ok()?.file_name()?.to_os_string();
     // To open anything else but a file could wait, or have an effect.
     let mut start = [0; 2];
     let script = fs::metadata(&known).is_ok_and(|file| file.is_file())
         && File::open(&known).is_ok_and(|mut file| file.read_exact(&mut start).is_ok())
         && start == *b"#!";
-    Some(Program { name, script })
+    Some(Program {
+        name: at.file_name()?.to_os_string(),
+        script,
+    })
+}
+
+/// The names of a path, the last one first.
+fn names(path: &Path) -> Vec<OsString> {
+    let names = path.components().filter_map(|part| match part {
+        Component::Normal(_) | Component::ParentDir => Some(part.as_os_str().to_os_string()),
+        _ => None,
+    });
+    names.rev().collect()
+}
+
+/// What the first layer that has something there has, unless it hides what lies below.
+fn uppermost(layers: &[OwnedFd], at: &Path) -> Option<OwnedFd> {
+    let at = c_string(at.as_os_str()).ok()?;
+    let has = |layer: &OwnedFd| path::open_below(layer.as_fd(), &at, OFlag::O_PATH).ok();
+    let found = layers.iter().find_map(has)?;
+    let status = fstat(&found).ok()?;
+    let hidden = path::kind(status.st_mode) == SFlag::S_IFCHR && status.st_rdev == 0;
+    (!hidden).then_some(found)
 }
 
 #[cfg(test)]
@@ -91,6 +145,15 @@ mod tests {
         let mut under_init = Spec::new(&root);
         under_init.init = true;
         assert!(!is_init(&under_init, &["/sbin/runit-init".into()]));
+        // Installed in the upper directory, by a link that leads through both.
+        let upper = root.join("upper");
+        fs::create_dir_all(upper.join("changes/sbin")).unwrap();
+        let init = upper.join("changes/sbin/init");
+        std::os::unix::fs::symlink("/bin/../sbin/runit-init", init).unwrap();
+        fs::create_dir_all(root.join("bin")).unwrap();
+        let mut changed = Spec::new(&root);
+        changed.changes = Changes::Directory(upper);
+        assert!(is_init(&changed, &["/sbin/init".into()]));
         fs::remove_dir_all(root).unwrap();
     }
 }
