@@ -19,6 +19,8 @@ pub(crate) struct Identity {
     pub(crate) mapped: IdMap,
     /// Ranges (first, count) that a helper would map for the caller.
     pub(crate) delegated: Vec<(u32, u32)>,
+    /// The helper: newuidmap(1) or newgidmap(1).
+    pub(crate) helper: Option<PathBuf>,
     /// Why there are no delegated ranges.
     pub(crate) missing: Option<Missing>,
 }
@@ -31,6 +33,7 @@ impl Identity {
             privileged,
             mapped: IdMap::only(id),
             delegated: Vec::new(),
+            helper: None,
             missing: None,
         }
     }
@@ -65,8 +68,6 @@ impl std::fmt::Display for Missing {
 pub struct Caller {
     pub(crate) user: Identity,
     pub(crate) group: Identity,
-    pub(crate) newuidmap: Option<PathBuf>,
-    pub(crate) newgidmap: Option<PathBuf>,
 }
 
 impl Caller {
@@ -81,12 +82,11 @@ impl Caller {
         let privileged = uid.is_root();
         let mut user = Identity::alone(uid.as_raw(), privileged);
         let mut group = Identity::alone(gid.as_raw(), privileged);
-        let (mut newuidmap, mut newgidmap) = (None, None);
         if !privileged {
             let account = Account::of(user.id);
             let [users, groups] = idmap::delegated(&account);
-            newuidmap = delegate(&mut user, users, &account, "newuidmap", idmap::SUBUID);
-            newgidmap = delegate(&mut group, groups, &account, "newgidmap", idmap::SUBGID);
+            delegate(&mut user, users, &account, "newuidmap", idmap::SUBUID);
+            delegate(&mut group, groups, &account, "newgidmap", idmap::SUBGID);
         }
         // Which ids there are matters to who may map others than their own.
         let maps_others = |who: &Identity| privileged || !who.delegated.is_empty();
@@ -99,12 +99,7 @@ impl Caller {
                 who.mapped = if all { IdMap::all() } else { own_map(path)? };
             }
         }
-        Ok(Caller {
-            user,
-            group,
-            newuidmap,
-            newgidmap,
-        })
+        Ok(Caller { user, group })
     }
 
     /// The one warning that a start is worth which should map many user ids, or
@@ -160,18 +155,15 @@ fn delegate(
     account: &Account,
     helper: &'static str,
     file: &'static str,
-) -> Option<PathBuf> {
+) {
     if ranges.is_empty() {
-        who.missing = Some(Missing::Line {
-            file,
-            owner: account.shown(),
-        });
-        return None;
+        let owner = account.shown();
+        who.missing = Some(Missing::Line { file, owner });
+        return;
     }
-    let path = idmap::find_helper(helper);
-    match path {
+    who.helper = idmap::find_helper(helper);
+    match who.helper {
         Some(_) => who.delegated = ranges,
         None => who.missing = Some(Missing::Helper(helper)),
     }
-    path
 }

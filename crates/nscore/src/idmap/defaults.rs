@@ -176,6 +176,7 @@ mod tests {
             privileged: false,
             mapped: "0:0:4294967295".parse().unwrap(),
             delegated: delegated.to_vec(),
+            helper: None,
             missing: None,
         }
     }

@@ -1,10 +1,9 @@
 //! Both maps of a user namespace: what they are, and who may write each.
 
 use std::ffi::CString;
-use std::path::PathBuf;
 
 use super::{IdMap, Kind, MapPlan, MapSpec, MapWriter, resolve};
-use crate::caller::Caller;
+use crate::caller::{Caller, Identity};
 use crate::error::{Error, Result};
 use crate::exec::c_string;
 
@@ -30,25 +29,14 @@ impl Maps {
         let root = (root(&user, Kind::User)?, root(&group, Kind::Group)?);
         // The kernel lets anyone map their own id, and takes setgroups for it.
         let own = |map: &IdMap, id| map.count() == 1 && map.has_outside(id);
-        let writer = |own, privileged, helper: &Option<PathBuf>, alone| match helper {
-            _ if privileged => MapWriter::Direct,
-            _ if own => alone,
+        let writer = |map: &IdMap, who: &Identity, alone| match &who.helper {
+            _ if who.privileged => MapWriter::Direct,
+            _ if own(map, who.id) => alone,
             Some(path) => MapWriter::Helper(path.clone()),
             None => MapWriter::Direct,
         };
-        let (uid, gid) = (&caller.user, &caller.group);
-        let user_writer = writer(
-            own(&user, uid.id),
-            uid.privileged,
-            &caller.newuidmap,
-            MapWriter::Direct,
-        );
-        let group_writer = writer(
-            own(&group, gid.id),
-            gid.privileged,
-            &caller.newgidmap,
-            MapWriter::DirectWithoutGroups,
-        );
+        let user_writer = writer(&user, &caller.user, MapWriter::Direct);
+        let group_writer = writer(&group, &caller.group, MapWriter::DirectWithoutGroups);
         Ok(Maps {
             user: MapPlan::new(Kind::User, user, user_writer),
             group: MapPlan::new(Kind::Group, group, group_writer),
