@@ -198,16 +198,22 @@ pub(crate) fn memfd(name: &CStr, executable: bool) -> Sys<OwnedFd> {
 }
 
 /// Takes over a descriptor that the caller of this program left open; of a
-/// standard stream, a copy.
+/// standard stream, a copy. EBADF for one that is not open, or one of ours.
 pub(crate) fn take_inherited(fd: RawFd) -> Sys<OwnedFd> {
     use std::os::fd::FromRawFd as _;
     if let 0..=2 = fd {
         // SAFETY: the call returns a new descriptor.
         return unsafe { cvt_fd(libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 3).into()) };
     }
+    // SAFETY: F_GETFD takes and changes nothing.
+    let flags = cvt(unsafe { libc::fcntl(fd, libc::F_GETFD) }.into())?;
+    if flags != 0 {
+        return Err(Errno::EBADF);
+    }
     // SAFETY: F_SETFD takes an int and frees nothing.
     cvt(unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) }.into())?;
-    // SAFETY: it is open; that nobody else in this program owns it is what the
-    // caller says by naming it.
+    // SAFETY: it is open, and nobody else in this program owns it: what we have opened
+    // closes at exec from birth, and so does this one from now on, so that nobody takes
+    // it again.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
