@@ -252,6 +252,14 @@ fn names_that_options_would_break(me: &User) {
 }
 
 fn uppers_that_are_none(me: &User) {
+    // A directory of somebody's work is none for the kernel's.
+    let (own, dir) = (root(me), upper(me));
+    fs::create_dir(dir.join("work")).unwrap();
+    fs::write(dir.join("work/thesis"), "").unwrap();
+    let out = sh(me, &["--upper", text(&dir)], &own, "echo ran").run();
+    out.refused_naming(1, &[text(&dir), "thesis"]);
+    assert!(!dir.join("changes").exists());
+    fs::remove_dir_all(dir).unwrap();
     let (root, dir) = (root(me), upper(me));
     let run = |upper: &str| sh(me, &["--upper", upper], &root, "echo ran").run();
     run("/no/such").refused_naming(1, &["/no/such", "no such"]);

@@ -2,7 +2,7 @@
 //! supervision, and from the top again when the container reboots.
 
 use std::io::{ErrorKind, Write as _};
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use nix::errno::Errno;
@@ -96,9 +96,9 @@ impl Boot<'_> {
         let resolver = plan.network.resolver.and_then(Resolver::text);
         // What was made for the child is given back at the end: while the child has
         // the same memory, each page that we write to is copied.
-        let root = open_root(&plan.root)?;
-        let share = Share::in_root(&root);
-        let (first, socket, _room) = clone_first(plan, root, self.leaf, resolver.as_deref())?;
+        let share = Share::in_root(open_root(&plan.root)?);
+        let text = resolver.as_deref();
+        let (first, socket, _room) = clone_first(plan, share.as_fd(), self.leaf, text)?;
         // From here on our own death ends a child that is still ours: it waits for
         // us, and for our death signal.
         let mut talk = Talk::new(plan, signals, first, socket);
@@ -197,7 +197,7 @@ fn tell_ready(plan: &Plan, init: libc::pid_t) -> Result<()> {
 #[allow(unsafe_code)]
 fn clone_first<'a>(
     plan: &'a Plan,
-    root: OwnedFd,
+    root: BorrowedFd,
     leaf: Option<&Leaf>,
     resolver: Option<&[u8]>,
 ) -> Result<(Process, OwnedFd, Room<'a>)> {

@@ -1,12 +1,12 @@
 //! The directory of `--upper`: one container at a time by a lock on it, and in
 //! it changes/ and work/, made at first use.
 
-use std::ffi::{CStr, CString, OsStr};
+use std::ffi::{CStr, CString, OsStr, OsString};
 use std::fmt;
-use std::fs::File;
+use std::fs::{self, File};
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
@@ -15,7 +15,8 @@ use nix::fcntl::{Flock, FlockArg, OFlag};
 use nix::sys::stat::{self, Mode};
 use nix::unistd::{self, Gid, Uid};
 
-use crate::error::{Error, Result, quoted_c};
+use crate::digits::are_digits;
+use crate::error::{Error, Result, quoted, quoted_c};
 use crate::overlay::BEGUN;
 use crate::sys::path;
 
@@ -53,6 +54,11 @@ impl Store {
             ),
             errno => Error::errno(format!("lock upper directory {shown}"), errno),
         })?;
+        if let Some(name) = self.strange_work() {
+            let reason = format!("its work/ holds {}, which is no container's", quoted(&name));
+            return Err(Error::new(format!("use upper directory {shown}"), reason)
+                .with_hint("give it a directory of its own"));
+        }
         for name in [c"changes", c"work"] {
             self.make(&lock, name).map_err(|errno| {
                 let name = quoted_c(name);
@@ -64,9 +70,19 @@ impl Store {
 
     /// No container has come as far as to change anything.
     pub(crate) fn is_new(&self) -> bool {
-        let store = Path::new(OsStr::from_bytes(self.path.to_bytes()));
-        let begun = OsStr::from_bytes(BEGUN.to_bytes());
-        !store.join("work").join(begun).exists()
+        !self.work().join(begun()).exists()
+    }
+
+    fn work(&self) -> PathBuf {
+        Path::new(OsStr::from_bytes(self.path.to_bytes())).join("work")
+    }
+
+    /// Something in work/ that overlays have not left there. The kernel removes what
+    /// is in its way.
+    fn strange_work(&self) -> Option<OsString> {
+        let names = fs::read_dir(self.work()).into_iter().flatten();
+        let mut names = names.filter_map(|entry| Some(entry.ok()?.file_name()));
+        names.find(|name| name != begun() && !name.to_str().is_some_and(are_digits))
     }
 
     fn make(&self, dir: &File, name: &CStr) -> std::result::Result<(), Errno> {
@@ -84,14 +100,27 @@ impl Store {
         if (uid, gid) == (unistd::geteuid().as_raw(), unistd::getegid().as_raw()) {
             return Ok(());
         }
-        // Whoever owns the directory may have put something else there meanwhile.
-        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY;
-        let made = path::open_below(dir.as_fd(), name, flags)?;
-        if stat::fstat(&made)?.st_uid != unistd::geteuid().as_raw() {
-            return Err(Errno::ESTALE);
+        let given = give(dir, name, Uid::from_raw(uid), Gid::from_raw(gid));
+        if given.is_err() {
+            let _ = path::remove_dir(dir.as_fd(), name);
         }
-        unistd::fchown(&made, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))
+        given
     }
+}
+
+fn begun() -> &'static OsStr {
+    OsStr::from_bytes(BEGUN.to_bytes())
+}
+
+/// Gives a directory that we have made to its owner. Whoever has the one around it may
+/// have put something else there meanwhile.
+fn give(dir: &File, name: &CStr, uid: Uid, gid: Gid) -> std::result::Result<(), Errno> {
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY;
+    let made = path::open_below(dir.as_fd(), name, flags)?;
+    if stat::fstat(&made)?.st_uid != unistd::geteuid().as_raw() {
+        return Err(Errno::ESTALE);
+    }
+    unistd::fchown(&made, Some(uid), Some(gid))
 }
 
 /// One whose supervisor was killed has it until its guard has seen to the end of it.

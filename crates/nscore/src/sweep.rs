@@ -3,7 +3,7 @@
 
 use std::ffi::CString;
 use std::fs::File;
-use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::thread;
 use std::time::Duration;
 
@@ -19,36 +19,46 @@ use crate::sys::{Sys, ids, path, process};
 /// A share in a root file system. The kernel unmounts, in every other container too,
 /// what is mounted on a directory that is removed; so nothing is removed from a root
 /// in which somebody else has a share.
-pub(crate) struct Share(Option<Flock<File>>);
+pub(crate) enum Share {
+    Taken(Flock<File>),
+    /// There was none to be had, so nothing will be removed.
+    None(File),
+}
 
 impl Share {
-    /// Takes one in this directory. Where there is none to be had, nothing will be
-    /// removed.
-    pub(crate) fn in_root(root: &OwnedFd) -> Share {
+    /// Takes one in this directory.
+    pub(crate) fn in_root(root: OwnedFd) -> Share {
         // Who removes something has it alone, for far less than this.
         const TRIES: usize = 50;
         const PAUSE: Duration = Duration::from_millis(2);
-        let Ok(root) = root.try_clone() else {
-            return Share(None);
-        };
         let mut root = File::from(root);
         for _ in 0..TRIES {
             match Flock::lock(root, FlockArg::LockSharedNonblock) {
-                Ok(share) => return Share(Some(share)),
+                Ok(share) => return Share::Taken(share),
                 Err((file, Errno::EWOULDBLOCK)) => root = file,
-                Err(_) => break,
+                Err((file, _)) => return Share::None(file),
             }
             thread::sleep(PAUSE);
         }
-        Share(None)
+        Share::None(root)
     }
 
     /// Whether it is the only one, and no other can be taken now.
     fn is_whole(&self) -> bool {
-        let exclusive = |share: &Flock<File>| share.relock(FlockArg::LockExclusiveNonblock);
-        self.0
-            .as_ref()
-            .is_some_and(|share| exclusive(share).is_ok())
+        match self {
+            Share::Taken(share) => share.relock(FlockArg::LockExclusiveNonblock).is_ok(),
+            Share::None(_) => false,
+        }
+    }
+}
+
+/// The root file system's directory.
+impl AsFd for Share {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Share::Taken(root) => root.as_fd(),
+            Share::None(root) => root.as_fd(),
+        }
     }
 }
 
