@@ -31,6 +31,7 @@ use crate::error::{Error, Result, quoted};
 use crate::idmap::Maps;
 use crate::limits::Write;
 use crate::spec::Spec;
+use crate::systemd;
 use crate::target::Found;
 use home::Way;
 use tree::Tree;
@@ -113,19 +114,24 @@ impl LeafPlan {
     }
 }
 
-/// The scope in which this program has to start once again, if it does not have
-/// a cgroup that may be divided.
-///
-/// # Errors
-/// As [`LeafPlan::new`].
-pub(crate) fn scope_due(spec: &Spec, systemd: bool) -> Result<Option<Scope>> {
-    let Some(purpose) = Purpose::of(spec, systemd) else {
-        return Ok(None);
-    };
-    Ok(match home::find(purpose, &spec.limits.writes())? {
-        Way::Here(_) => None,
-        Way::Scope(scope) => Some(scope),
-    })
+impl Scope {
+    /// The scope in which this program has to be started once again before
+    /// [`Plan::new`](crate::Plan::new) and [`run`](crate::run), if systemd owns the
+    /// cgroup that a container asked for would need: see [`Scope::enter`].
+    ///
+    /// # Errors
+    /// What cannot be had here.
+    pub fn due(spec: &Spec) -> Result<Option<Scope>> {
+        spec.check()?;
+        let systemd = systemd::is_init(spec, &spec.init_command());
+        let Some(purpose) = Purpose::of(spec, systemd) else {
+            return Ok(None);
+        };
+        Ok(match home::find(purpose, &spec.limits.writes())? {
+            Way::Here(_) => None,
+            Way::Scope(scope) => Some(scope),
+        })
+    }
 }
 
 impl fmt::Display for LeafPlan {

@@ -1,13 +1,8 @@
 //! What this machine is to the caller. Read once, before anything is decided,
 //! and without side effect.
 
-use std::ffi::{CStr, CString, OsStr};
-use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
-use std::path::{Path, PathBuf};
-
 use crate::caller::Caller;
 use crate::error::Result;
-use crate::mountinfo::mount_points;
 use crate::procfs;
 use crate::sys::descriptors;
 use crate::sys::tty::{self, Look, Termios};
@@ -38,22 +33,6 @@ impl Host {
             caller: Caller::probe()?,
             terminals: Terminals::probe(),
         })
-    }
-}
-
-impl Host {
-    /// The directory `top` in /sys, if it is there, and what is mounted below it,
-    /// from /sys on.
-    pub(crate) fn mounts_of_sys(top: &CStr) -> Result<Vec<CString>> {
-        let top = Path::new(OsStr::from_bytes(top.to_bytes()));
-        let mut points = mount_points()?;
-        points.retain(|point| point.starts_with(top) && point != top);
-        points.extend(top.is_dir().then(|| top.to_path_buf()));
-        let below = |point: &PathBuf| {
-            let path = point.strip_prefix("/sys").ok()?.to_path_buf();
-            CString::new(path.into_os_string().into_vec()).ok()
-        };
-        Ok(points.iter().filter_map(below).collect())
     }
 }
 

@@ -14,7 +14,7 @@ use nix::errno::Errno;
 use nix::sched::CloneFlags;
 
 use crate::action::{Action, Nested};
-use crate::cgroup::{self, LeafPlan, Scope};
+use crate::cgroup::LeafPlan;
 use crate::environ::{self, Variables};
 use crate::error::{Error, Result, quoted};
 use crate::exec::{self, Program, c_string};
@@ -195,19 +195,6 @@ impl Life {
             stop_timeout: spec.stop_timeout,
             ready: RefCell::new(spec.ready_fd.map(ready).transpose()?),
         })
-    }
-}
-
-impl Scope {
-    /// The scope in which this program has to be started once again before
-    /// [`Plan::new`] and [`run`](crate::run), if systemd owns the cgroup that a
-    /// container asked for would need: see [`Scope::enter`].
-    ///
-    /// # Errors
-    /// What cannot be had here.
-    pub fn due(spec: &Spec) -> Result<Option<Scope>> {
-        spec.check()?;
-        cgroup::scope_due(spec, systemd::is_init(spec, &spec.init_command()))
     }
 }
 

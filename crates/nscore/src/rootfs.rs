@@ -1,13 +1,15 @@
 //! The recipes for a container's file systems: the root, /dev, /proc and /sys,
 //! as steps in their order.
 
-use std::ffi::CStr;
+use std::ffi::{CStr, CString, OsStr};
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::path::{Path, PathBuf};
 
 use nix::mount::MsFlags;
 
 use crate::action::{Action, At, BindKind, Place};
 use crate::error::Result;
-use crate::host::Host;
+use crate::mountinfo::mount_points;
 use crate::sys::mount::{self, FileSystem};
 
 const NOSUID: MsFlags = MsFlags::MS_NOSUID;
@@ -192,7 +194,7 @@ pub(crate) fn sys_of_host(own_cgroup: bool) -> Result<Vec<Action>> {
         });
         // Else all at once, in the end.
         if !sets_below {
-            let mounts = Host::mounts_of_sys(source)?.into_iter();
+            let mounts = mounts_of_sys(source)?.into_iter();
             actions.extend(mounts.map(|at| Action::ReadOnlyBelow(Place::Sys, at)));
         }
     }
@@ -204,4 +206,18 @@ pub(crate) fn sys_of_host(own_cgroup: bool) -> Result<Vec<Action>> {
         cgroups(own_cgroup),
     ]);
     Ok(actions)
+}
+
+/// The directory `top` in /sys, if it is there, and what is mounted below it, from
+/// /sys on.
+fn mounts_of_sys(top: &CStr) -> Result<Vec<CString>> {
+    let top = Path::new(OsStr::from_bytes(top.to_bytes()));
+    let mut points = mount_points()?;
+    points.retain(|point| point.starts_with(top) && point != top);
+    points.extend(top.is_dir().then(|| top.to_path_buf()));
+    let below = |point: &PathBuf| {
+        let path = point.strip_prefix("/sys").ok()?.to_path_buf();
+        CString::new(path.into_os_string().into_vec()).ok()
+    };
+    Ok(points.iter().filter_map(below).collect())
 }
