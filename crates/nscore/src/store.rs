@@ -4,6 +4,7 @@
 use std::ffi::{CStr, CString, OsStr, OsString};
 use std::fmt;
 use std::fs::{self, File};
+use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
@@ -54,7 +55,8 @@ impl Store {
             ),
             errno => Error::errno(format!("lock upper directory {shown}"), errno),
         })?;
-        if let Some(name) = self.strange_work() {
+        let looked = |error| Error::io(format!("look at work in upper directory {shown}"), &error);
+        if let Some(name) = self.strange_work().map_err(looked)? {
             let reason = format!("its work/ holds {}, which is no container's", quoted(&name));
             return Err(Error::new(format!("use upper directory {shown}"), reason)
                 .with_hint("give it a directory of its own"));
@@ -79,10 +81,18 @@ impl Store {
 
     /// Something in work/ that overlays have not left there. The kernel removes what
     /// is in its way.
-    fn strange_work(&self) -> Option<OsString> {
-        let names = fs::read_dir(self.work()).into_iter().flatten();
-        let mut names = names.filter_map(|entry| Some(entry.ok()?.file_name()));
-        names.find(|name| name != begun() && !name.to_str().is_some_and(are_digits))
+    fn strange_work(&self) -> io::Result<Option<OsString>> {
+        let entries = match fs::read_dir(self.work()) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            other => other?,
+        };
+        for entry in entries {
+            let name = entry?.file_name();
+            if name != begun() && !name.to_str().is_some_and(are_digits) {
+                return Ok(Some(name));
+            }
+        }
+        Ok(None)
     }
 
     fn make(&self, dir: &File, name: &CStr) -> std::result::Result<(), Errno> {

@@ -108,6 +108,7 @@ const ASKED: &str = "asked with nonsense, whether the kernel has it";
 const ASKED_NOT: &str = "a stream that cannot be asked what it is stays as it is";
 const BACK: &str = "afterwards any directory will do";
 const CLEARED: &str = "what the guard has not cleared up the supervisor does";
+const CLOSED: &str = "what is closed by now is none to hand on";
 const FEWER: &str = "fewer ids are mapped, and a warning says so";
 const GONE: &str = "init has ended, and what watched it ends next";
 const NAME: &str = "prctl(2) sets any name";
@@ -166,10 +167,11 @@ const HARMLESS: &[Harmless] = &[
     harmless(S, "poll", "* 1 0", "a look whether a signal has come too late"),
     // The root.
     harmless(S, "flock", " 5", "without a share in it nothing is removed from it"),
-    harmless(S, "fchown", "", "a pipe that could be opened once more is one all the same"),
+    harmless("supervisor init", "fchown", "^0 |^1 |^2 ", "a pipe that cannot be given is one all the same"),
     harmless("supervisor init", "newfstatat", "pipe:|/dev/null", ASKED_NOT),
     harmless("supervisor init", "fstatfs", "", ASKED_NOT),
-    harmless("supervisor inside helper", "fcntl", " 1 *| 2 ", "what is closed by now is none to hand on"),
+    harmless(S, "fcntl", " 1 ", CLOSED),
+    harmless("inside helper", "fcntl", " 2 ", CLOSED),
     harmless("init", "mkdirat", "", "what is there needs not be made, else it is missed"),
     but("init", "openat2 newfstatat mknodat", "\"etc\"|\"resolv.conf\"", RESOLVER, NO_RESOLVER),
     harmless("init", "newfstatat openat read", "/probe", "a better word, should it not run"),
