@@ -192,7 +192,7 @@ impl Login {
             unistd::fchown(terminal, Some(self.uid.into()), None)?;
         }
         // Those that are container root's: the caller's own, or given to it.
-        descriptors::give_pipes((self.uid, self.gid), |owner| owner != 0);
+        descriptors::give_pipes((self.uid, self.gid), |owner| owner != 0 || self.uid == 0);
         let groups = may_set_groups.then(|| &self.groups[..self.group_count]);
         ids::become_ids(self.uid, self.gid, groups)?;
         // The change of ids has cleared it.
