@@ -6,8 +6,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use tests::{
-    Pty, Root, Running, SECOND, User, alive, assert_no_traces, children, comm, debian, each_user,
-    eventually, host_is_root, root, skip,
+    Cmd, Pty, Root, Running, SECOND, User, alive, assert_no_traces, children, comm, debian,
+    each_user, eventually, host_is_root, root, skip,
 };
 
 each_user!(
@@ -24,6 +24,7 @@ each_user!(
     a_machine_that_blocks_its_signals_is_asked,
     a_runit_machine_is_a_boot_log_and_powers_off,
     the_script_that_started_it_ends,
+    what_is_ignored_at_the_start_does_nothing,
 );
 
 const LOOP: &str = "echo up; while :; do sleep 0.05; done";
@@ -332,4 +333,42 @@ fn the_script_that_started_it_ends(me: &User) {
     running.finish().status_is(3);
     assert!(!alive(supervisor));
     assert_no_traces(&root);
+}
+
+/// As under nohup, and in the background of a script. Init starts with the default
+/// actions all the same.
+fn what_is_ignored_at_the_start_does_nothing(me: &User) {
+    let root = root(me);
+    let ignored = [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT];
+    let script = "grep SigIgn /proc/self/status; trap 'echo asked' HUP INT QUIT; echo up; \
+                  while :; do sleep 0.05; done";
+    let ignoring = |cmd: Cmd| {
+        let cmd = cmd.args(["/bin/sh", "-c", script]);
+        let running = cmd.under_bash(r#"trap '' HUP INT QUIT; exec "$@""#).start();
+        running.wait_for("up");
+        running
+    };
+    for options in [&[][..], &["-c", "--init"]] {
+        let container = ignoring(me.contain().args(options).arg(&root));
+        let pid = container.pid().to_string();
+        let command = ignoring(me.inject().arg(&pid));
+        for running in [command, container] {
+            ignored.iter().for_each(|signal| running.signal(*signal));
+            std::thread::sleep(Duration::from_millis(300));
+            // The end that is not ignored comes after all that was passed on.
+            running.signal(libc::SIGTERM);
+            let out = running.finish();
+            out.status_is(143);
+            let none = format!("SigIgn:\t{:016x}\nup\n", 0);
+            assert_eq!(out.stdout(), none, "{options:?}{out}");
+        }
+        assert_no_traces(&root);
+    }
+    // While it starts.
+    let cmd = me.contain().args(["-i", "echo up; sleep 0.5"]).arg(&root);
+    let cmd = cmd.arg("/bin/true");
+    let starting = cmd.under_bash(r#"trap '' HUP INT QUIT; exec "$@""#).start();
+    starting.wait_for("up");
+    ignored.iter().for_each(|signal| starting.signal(*signal));
+    starting.finish().status_is(0);
 }

@@ -24,6 +24,10 @@ const FAULTS: [Signal; 6] = [
     Signal::SIGTRAP,
 ];
 
+/// Those that nohup(1) and a shell without job control make a background command
+/// ignore: such a command is not to end by them.
+const IGNORABLE: [Signal; 3] = [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT];
+
 /// All signals of this thread. They stay blocked when it is dropped: one that
 /// arrives as a container ends would end us, and nobody would learn how that one
 /// ended.
@@ -44,7 +48,8 @@ pub(crate) struct Arrived {
 }
 
 impl Signals {
-    /// Blocks every signal but those of faults, and opens the queue.
+    /// Blocks every signal but those of faults, and opens the queue for all that
+    /// the caller does not have us ignore.
     pub(crate) fn block() -> Result<Signals> {
         let what = "block signals";
         let mut set = SigSet::all();
@@ -53,6 +58,13 @@ impl Signals {
         }
         sigprocmask(SigmaskHow::SIG_SETMASK, Some(&set), None)
             .map_err(|errno| Error::errno(what, errno))?;
+        // Blocked all the same: what we fork for a start inherits that, and makes
+        // every signal do its default before it unblocks any.
+        for ignored in IGNORABLE {
+            if signal::is_ignored(ignored as libc::c_int) {
+                set.remove(ignored);
+            }
+        }
         let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
         let fd = SignalFd::with_flags(&set, flags).map_err(|errno| Error::errno(what, errno))?;
         // An ignored SIGCHLD would take away every child's status.

@@ -30,6 +30,15 @@ impl Drop for Disposition {
     }
 }
 
+/// Whether the signal is ignored, as a caller may hand it down through exec.
+pub(crate) fn is_ignored(signal: libc::c_int) -> bool {
+    // SAFETY: sigaction is plain data that the call fills in.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    // SAFETY: nothing is set, and the other pointer is to a live value.
+    let known = unsafe { libc::sigaction(signal, std::ptr::null(), &raw mut action) } == 0;
+    known && action.sa_sigaction == libc::SIG_IGN
+}
+
 /// SIGPIPE as it is in any program but one in Rust, whose runtime ignores it.
 pub(crate) fn default_pipe() {
     // SAFETY: SIG_DFL runs none of our code.
