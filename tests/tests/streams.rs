@@ -24,6 +24,7 @@ each_user!(
     a_script_on_the_input_is_run,
     the_console_alone_ends_with_its_reader,
     an_output_that_fails_ends_it,
+    a_broken_pipe_has_one_status,
     init_has_its_time_after_its_reader,
     a_full_pipe_stops_no_signal,
     idle_costs_nothing,
@@ -196,6 +197,29 @@ fn an_output_that_fails_ends_it(me: &User) {
         .limit(20 * SECOND)
         .run();
     assert!(out.code().is_some_and(|code| code != 0), "{out}");
+    assert_no_traces(&root);
+}
+
+/// PIPESTATUS of `contain DIR CMD | head`: the program's own if it ends for that by
+/// itself, and not whoever notices first.
+fn a_broken_pipe_has_one_status(me: &User) {
+    let root = root(me);
+    for (options, script, status) in [
+        (&[][..], "exec cat /dev/zero", "1"),
+        (&[], "cat /dev/zero; true", "0"),
+        (&["--init"], "exec cat /dev/zero", "141"),
+        (&["--init"], "cat /dev/zero; exit 3", "3"),
+        (&[], "echo more than ten; exec sleep 1000", "141"),
+    ] {
+        let cmd = me.contain().args(options).arg(&root);
+        let cmd = cmd.args(["/bin/sh", "-c", script]);
+        let cmd = cmd
+            .under_bash(r#""$@" 2>/dev/null | head -c 10 >/dev/null; echo "${PIPESTATUS[0]}""#)
+            .limit(20 * SECOND);
+        for _ in 0..10 {
+            cmd.run().says(status);
+        }
+    }
     assert_no_traces(&root);
 }
 

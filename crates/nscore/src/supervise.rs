@@ -19,7 +19,7 @@ use crate::plan::Life;
 use crate::process::Process;
 use crate::signals::{Arrived, Signals};
 use crate::sys::Sys;
-use stopping::Stop;
+use stopping::{Stop, TO_NOTICE};
 
 /// What the supervised process is.
 #[derive(Debug, Clone, Copy)]
@@ -38,6 +38,8 @@ struct Supervisor<'a> {
     signals: &'a Signals,
     role: Role<'a>,
     stop: Option<Stop>,
+    /// When init is stopped for its output that nobody reads, unless it has ended.
+    unread: Option<Instant>,
     /// The command that stops this kind of init, while it runs.
     stopper: Option<Process>,
 }
@@ -61,6 +63,7 @@ pub(crate) fn until_end(
         signals,
         role,
         stop: None,
+        unread: None,
         stopper: None,
     };
     supervisor
@@ -125,24 +128,16 @@ impl Supervisor<'_> {
         match self.console.as_mut().map(|console| console.handle(found)) {
             None | Some(Event::Nothing) => {}
             Some(Event::Kill) => self.kill(libc::SIGKILL),
-            // A reader that leaves while we stop makes it no second request.
-            Some(Event::Broken) if self.stop.is_some() => {}
-            Some(Event::Broken) => self.request_stop(libc::SIGPIPE, libc::SIGTERM),
+            Some(Event::Broken) => self.unread = Some(Instant::now() + TO_NOTICE),
         }
-        if self
-            .stop
-            .and_then(|stop| stop.deadline)
-            .is_some_and(|end| Instant::now() >= end)
-        {
-            let signal = self.stop.map_or(libc::SIGKILL, |stop| stop.signal);
-            self.kill(signal);
-        }
+        self.lose_patience();
         Ok(false)
     }
 
     fn patience(&self) -> PollTimeout {
         let stop = self.stop.and_then(|stop| stop.deadline);
-        match stop.into_iter().chain(self.network.deadline()).min() {
+        let ends = [stop, self.unread, self.network.deadline()];
+        match ends.into_iter().flatten().min() {
             Some(end) => {
                 let left = end.saturating_duration_since(Instant::now());
                 // One millisecond more: a timeout rounded down would spin.

@@ -13,6 +13,10 @@ use crate::stop::{self, Method};
 /// Requests to end that are no further apart are one.
 const SAME_REQUEST: Duration = Duration::from_millis(500);
 
+/// A reader that leaves is noticed by us and by whoever writes next. One that ends
+/// by itself for that does so within this time, and its status is its own.
+pub(super) const TO_NOTICE: Duration = Duration::from_millis(100);
+
 /// An end that was asked for.
 #[derive(Clone, Copy)]
 pub(super) struct Stop {
@@ -75,6 +79,19 @@ impl Supervisor<'_> {
                 }
             }
             None => self.signal_or_kill(reason, signal),
+        }
+    }
+
+    /// Does what waits no longer.
+    pub(super) fn lose_patience(&mut self) {
+        let now = Instant::now();
+        if self.unread.take_if(|end| now >= *end).is_some() && self.stop.is_none() {
+            // One that stops already has no second request of this.
+            self.request_stop(libc::SIGPIPE, libc::SIGTERM);
+        }
+        let overdue = |stop: &Stop| stop.deadline.is_some_and(|end| now >= end);
+        if let Some(stop) = self.stop.filter(overdue) {
+            self.kill(stop.signal);
         }
     }
 
