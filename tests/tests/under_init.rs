@@ -17,6 +17,7 @@ each_user!(
     deaths_by_signal_are_128_and_the_number,
     a_command_that_cannot_run,
     stops_reach_the_command,
+    keys_that_stop_freeze_nothing,
     what_is_left_dies_with_the_command,
     the_command_can_reboot,
     inject_enters_beside_it,
@@ -160,6 +161,39 @@ fn stops_reach_the_command(me: &User) {
     let running = sh(me, &root, script).start();
     running.wait_for("up").signal(libc::SIGTERM);
     assert_eq!(running.finish().status_is(3).stdout(), "up\nbye\n");
+    assert_no_traces(&root);
+}
+
+/// As without --init: who would let the command go on? The jobs of a shell inside
+/// are the shell's.
+fn keys_that_stop_freeze_nothing(me: &User) {
+    let root = root(me);
+    for options in [&["--init"][..], &[]] {
+        let pty = Pty::open();
+        let script = "echo Ready; read word; echo \"($word)\"; exit 3";
+        let cmd = me.contain().args(options).arg(&root);
+        let running = pty.run(&cmd.args(["/bin/sh", "-c", script]));
+        pty.wait_for("Ready").keys("\x1a").wait_for("^Z");
+        pty.keys("word\n").wait_for("(word)");
+        assert_eq!(running.ended(), Some(3));
+
+        let pty = Pty::open();
+        let cmd = me.contain().args(options).arg(&root);
+        let running = pty.run(&cmd.args(["/bin/sh", "-i"]));
+        pty.wait_for("# ").keys("echo flags:$-:$((6 * 7))\n");
+        pty.wait_for(":42");
+        let screen = pty.screen();
+        let flags = screen.rsplit("flags:").next().unwrap();
+        assert!(flags.contains('m'), "no job control: {screen:?}");
+        pty.keys("sh -c 'echo slee$((1))ping; exec sleep 1000'\n");
+        pty.wait_for("slee1ping").keys("\x1a").wait_for("Stopped");
+        pty.keys("fg\n").wait_for("fg\r\nsh -c").keys("\x03");
+        pty.wait_for("^C").keys("echo interrupted:$?\n");
+        // Its exit may refuse: it counts the job among the stopped for a while.
+        pty.wait_for("interrupted:130")
+            .keys("exec sh -c 'exit 4'\n");
+        assert_eq!(running.ended(), Some(4), "{}", pty.screen());
+    }
     assert_no_traces(&root);
 }
 

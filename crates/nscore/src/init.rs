@@ -6,8 +6,10 @@ use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd as _, OwnedFd, RawFd};
 
 use nix::errno::Errno;
+use nix::fcntl::OFlag;
 use nix::sched::CloneFlags;
 use nix::sys::signal::{SigSet, SigmaskHow, pthread_sigmask};
+use nix::sys::stat::Mode;
 use nix::unistd;
 
 use crate::environ;
@@ -16,7 +18,7 @@ use crate::message::Report;
 use crate::outcome::exit_status;
 use crate::sealed;
 use crate::sys::clone::{self, Fork};
-use crate::sys::{descriptors, process, signal};
+use crate::sys::{descriptors, process, signal, tty};
 
 /// The name by which this program knows that it is to be init.
 const NAME: &str = "nscore-init";
@@ -80,15 +82,14 @@ fn become_command(program: &Program, socket: &OwnedFd, console: bool) -> ! {
     let prepared = || {
         descriptors::close_at_exec()?;
         if console {
-            // A group of its own in the terminal's foreground: keys that
-            // signal reach the command, and not us to be passed on again.
-            unistd::setpgid(unistd::Pid::from_raw(0), unistd::Pid::from_raw(0))?;
-            let terminal = nix::fcntl::open(
-                c"/dev/console",
-                nix::fcntl::OFlag::O_RDWR | nix::fcntl::OFlag::O_CLOEXEC,
-                nix::sys::stat::Mode::empty(),
-            )?;
-            unistd::tcsetpgrp(&terminal, unistd::getpid())?;
+            // A session of its own: keys that signal reach the command, and not
+            // us to be passed on again. The key that stops is lost on it, as on
+            // any whose parent is in another session, setpgid(2): there is no
+            // shell to let it go on.
+            unistd::setsid()?;
+            let flags = OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
+            let terminal = nix::fcntl::open(c"/dev/console", flags, Mode::empty())?;
+            tty::set_controlling(&terminal)?;
         }
         signal::reset_all()
     };

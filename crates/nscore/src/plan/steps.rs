@@ -179,7 +179,8 @@ impl Steps<'_> {
         match self.around.console {
             Some(streams) => actions.push(Action::TakeConsole {
                 streams,
-                controlling: !machine::is_init(spec, &spec.init_command()),
+                // Our init leaves it to the command.
+                controlling: !spec.init && !machine::is_init(spec, &spec.init_command()),
             }),
             // There is none of ours in a /dev of the caller's.
             None if spec.console => actions.push(Action::NewSession),
