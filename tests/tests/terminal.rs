@@ -23,6 +23,8 @@ each_user!(
     input_alone_echoes_and_prints_to_the_pipe,
     a_background_job_leaves_it_alone,
     a_background_job_brought_to_the_front_gets_the_keys,
+    a_key_stops_a_start_and_its_helper,
+    a_key_stops_nothing_where_there_is_no_shell,
 );
 
 /// A container on the terminal whose init has said Ready.
@@ -302,6 +304,14 @@ fn prompt(me: &User, pty: &Pty) -> Running {
     shell
 }
 
+/// Waits for the next prompt: what is typed sooner is that of a job in front.
+#[track_caller]
+fn at_prompt(pty: &Pty) -> &Pty {
+    let ready = pty.shows(|screen| screen.ends_with(b"prompt> "));
+    assert!(ready, "no prompt: {}", pty.screen());
+    pty
+}
+
 fn a_background_job_leaves_it_alone(me: &User) {
     let root = root(me);
     let pty = Pty::open();
@@ -334,5 +344,44 @@ fn a_background_job_brought_to_the_front_gets_the_keys(me: &User) {
         .wait_for("(word)\r\n\u{1b}[?2004hprompt> ");
     pty.keys("echo status $((100+$?))\n").wait_for("status 105");
     tests::kill(shell.pid());
+    assert_no_traces(&root);
+}
+
+/// The shell has its prompt again, and its fg lets all of them go on.
+fn a_key_stops_a_start_and_its_helper(me: &User) {
+    let root = root(me);
+    for option in ["-i", "-o"] {
+        let pty = Pty::open();
+        let shell = prompt(me, &pty);
+        let helper = r#""echo \$((1+1))Helper; sleep 0.5; echo \$((2+2))Helped""#;
+        let job = inside_sh(me, &root, &format!("{option} {helper}"), "exit 5");
+        pty.keys(&format!("{job}\n")).wait_for("2Helper");
+        let supervisor = children(shell.pid())[0];
+        pty.keys("\x1a").wait_for("Stopped");
+        assert!(is_stopped(supervisor));
+        at_prompt(&pty)
+            .keys("echo $((40+2)) answers\n")
+            .wait_for("42 answers");
+        std::thread::sleep(SECOND);
+        assert!(!pty.screen().contains("4Helped"), "{}", pty.screen());
+        at_prompt(&pty).keys("fg\n").wait_for("4Helped");
+        at_prompt(&pty)
+            .keys("echo status $((100+$?))\n")
+            .wait_for("status 105");
+        tests::kill(shell.pid());
+    }
+    assert_no_traces(&root);
+}
+
+/// As in the window of a terminal that runs nothing else: it would be frozen.
+fn a_key_stops_nothing_where_there_is_no_shell(me: &User) {
+    let root = root(me);
+    let pty = Pty::open();
+    let script = "echo Ready; read word; echo \"($word)\"; exit 3";
+    let cmd = me.contain().args(["-c", "-i", "echo Helper; sleep 0.5"]);
+    let running = pty.run(&cmd.arg(&root).args(["/bin/sh", "-c", script]));
+    pty.wait_for("Helper").keys("\x1a").wait_for("^Z");
+    pty.wait_for("Ready").keys("\x1aword\n").wait_for("(word)");
+    assert_eq!(running.ended(), Some(3));
     assert_no_traces(&root);
 }

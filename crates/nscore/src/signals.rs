@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, raise, sigprocmask};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 use crate::error::{Error, Result};
@@ -79,7 +79,8 @@ impl Signals {
     /// Waits until `fd` is readable or hung up, during a start.
     ///
     /// # Errors
-    /// A signal that asks us to end; the others stay for init.
+    /// A signal that asks us to end. One that stops us does so, and the others stay
+    /// for init.
     pub(crate) fn wait_for(&self, fd: BorrowedFd, doing: &str) -> Result<()> {
         self.wait_for_any([fd], PollTimeout::NONE, doing)
     }
@@ -87,7 +88,7 @@ impl Signals {
     /// Waits until one of them is, or for this long.
     ///
     /// # Errors
-    /// A signal that asks us to end; the others stay for init.
+    /// The same.
     pub(crate) fn wait_for_any<const N: usize>(
         &self,
         awaited: [BorrowedFd; N],
@@ -111,7 +112,12 @@ impl Signals {
                     let reason = format!("interrupted by {}", signal_name(signal.number));
                     return Err(Error::new(doing, reason).with_status(killed_by(signal.number)));
                 }
-                self.later.borrow_mut().push_back(signal);
+                if signal.number == libc::SIGTSTP {
+                    // A helper is in our process group, and has stopped already.
+                    signal.stop();
+                } else {
+                    self.later.borrow_mut().push_back(signal);
+                }
             }
             fds.pop();
             if fds.iter().any(|fd| fd.any().unwrap_or(false)) {
@@ -139,6 +145,20 @@ impl Arrived {
     /// Whether it asks us to end.
     pub(crate) fn ends(self) -> bool {
         [libc::SIGTERM, libc::SIGINT, libc::SIGHUP].contains(&self.number)
+    }
+
+    /// Stops us, as it asks, until somebody lets us go on. A key does so only where
+    /// there is a shell for that, which the kernel knows, setpgid(2).
+    pub(crate) fn stop(self) {
+        // None of these can fail: the signals are real and we are who is signalled.
+        if self.from_kernel {
+            let stop = SigSet::from(Signal::SIGTSTP);
+            let _ = raise(Signal::SIGTSTP);
+            let _ = stop.thread_unblock();
+            let _ = stop.thread_block();
+        } else {
+            let _ = raise(Signal::SIGSTOP);
+        }
     }
 }
 

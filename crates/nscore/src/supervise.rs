@@ -161,7 +161,7 @@ impl Supervisor<'_> {
                     console.resize()
                 }
             }
-            libc::SIGTSTP => self.suspend(),
+            libc::SIGTSTP => self.suspend(signal),
             libc::SIGCONT => self.resume(),
             _ if self.is_init() && signal.ends() => self.end(signal),
             // It shares our process group, and the terminal has told it already.
@@ -182,13 +182,12 @@ impl Supervisor<'_> {
     }
 
     /// Stops it and us together, and both go on together.
-    fn suspend(&mut self) {
+    fn suspend(&mut self, signal: Arrived) {
         if let Some(console) = &mut self.console {
             console.suspend();
         }
         self.process.signal(libc::SIGSTOP);
-        // Cannot fail: we may signal ourselves.
-        let _ = nix::sys::signal::raise(Signal::SIGSTOP);
+        signal.stop();
         self.resume();
     }
 
