@@ -23,6 +23,8 @@ each_user!(
     input_alone_echoes_and_prints_to_the_pipe,
     a_background_job_leaves_it_alone,
     a_background_job_brought_to_the_front_gets_the_keys,
+    what_it_says_tells_that_it_is_in_front,
+    a_stop_that_it_never_sees_is_undone_in_front_alone,
     a_key_stops_a_start_and_its_helper,
     a_key_stops_nothing_where_there_is_no_shell,
 );
@@ -343,6 +345,71 @@ fn a_background_job_brought_to_the_front_gets_the_keys(me: &User) {
     pty.keys("word\n")
         .wait_for("(word)\r\n\u{1b}[?2004hprompt> ");
     pty.keys("echo status $((100+$?))\n").wait_for("status 105");
+    tests::kill(shell.pid());
+    assert_no_traces(&root);
+}
+
+/// Before anything is typed.
+fn what_it_says_tells_that_it_is_in_front(me: &User) {
+    let root = root(me);
+    let pty = Pty::open();
+    let shell = prompt(me, &pty);
+    let script = "until test -e /go; do sleep 0.05; done; \
+                  echo $((2+2))Go; read word; echo \"($word)\"; stty size; exit 5";
+    let job = inside_sh(me, &root, "", &format!("echo $((1+1))Ready; {script}"));
+    pty.keys(&format!("{job} &\n")).wait_for("2Ready");
+    pty.resize(45, 121);
+    pty.keys("fg\n");
+    let supervisor = children(shell.pid())[0];
+    let in_front = || session(supervisor)[3] == session(supervisor)[0];
+    assert!(eventually(10 * SECOND, in_front));
+    assert!(!pty.is_raw());
+    root.write("/go", "", 0o644);
+    pty.wait_for("4Go");
+    assert!(pty.is_raw());
+    pty.keys("word\n").wait_for("(word)\r\n45 121");
+    // It is shown as it is typed, once.
+    let screen = pty.screen();
+    let since = screen.rsplit("4Go\r\n").next().unwrap();
+    assert!(since.starts_with("word\r\n(word)"), "{screen}");
+    tests::kill(shell.pid());
+    assert_no_traces(&root);
+}
+
+/// SIGSTOP, after which the shell has set the terminal for itself.
+fn a_stop_that_it_never_sees_is_undone_in_front_alone(me: &User) {
+    let root = root(me);
+    let pty = Pty::open();
+    let shell = prompt(me, &pty);
+    let script = "echo $((1+1))Ready; while read word; do echo \"($word)\"; done; exit 5";
+    let job = inside_sh(me, &root, "", script);
+    pty.keys(&format!("{job}\n")).wait_for("2Ready");
+    assert!(pty.is_raw());
+    let supervisor = children(shell.pid())[0];
+    send(supervisor, libc::SIGSTOP);
+    at_prompt(&pty).keys("fg\n");
+    assert!(eventually(10 * SECOND, || pty.is_raw()));
+    pty.keys("once\n").wait_for("(once)");
+
+    // In the background it leaves the keys to the shell.
+    send(supervisor, libc::SIGSTOP);
+    at_prompt(&pty)
+        .keys("bg; echo $((40+2)) answers\n")
+        .wait_for("42 answers");
+    assert!(eventually(10 * SECOND, || !is_stopped(supervisor)));
+    at_prompt(&pty)
+        .keys("echo $((41+2)) answers\n")
+        .wait_for("43 answers");
+    assert!(!pty.is_raw());
+    at_prompt(&pty).keys("fg\n");
+    let in_front = || session(supervisor)[3] == session(supervisor)[0];
+    assert!(eventually(10 * SECOND, in_front));
+    pty.keys("twice\n").wait_for("(twice)");
+    assert!(pty.is_raw());
+    pty.keys("\x04");
+    at_prompt(&pty)
+        .keys("echo status $((100+$?))\n")
+        .wait_for("status 105");
     tests::kill(shell.pid());
     assert_no_traces(&root);
 }

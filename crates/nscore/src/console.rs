@@ -94,16 +94,21 @@ impl Console {
         })
     }
 
-    /// Raw mode, if the terminal is ours to change, and the current size.
+    /// Raw mode, if the terminal is ours to change, and the current size. A shell
+    /// gives its terminal to a job, and takes it away, without telling the job.
     pub(crate) fn resume(&mut self) {
         self.resize();
         let Some(keyboard) = self.keyboard else {
             return;
         };
-        if self.saved.is_some() || !tty::in_foreground(keyboard) {
-            return;
+        if !tty::in_foreground(keyboard) {
+            // It is as whoever has it now needs it.
+            return self.forget();
         }
         if let Ok(settings) = Termios::of(keyboard) {
+            if self.saved.is_some() && !settings.is_cooked() {
+                return;
+            }
             remember(Some(settings));
             self.saved = Some(settings);
             // A terminal that hung up needs no mode.
@@ -118,15 +123,24 @@ impl Console {
 
     /// The caller's settings again.
     pub(crate) fn suspend(&mut self) {
-        if let (Some(keyboard), Some(settings)) = (self.keyboard, self.saved.take()) {
-            // A terminal that hung up needs no mode.
-            let _ = settings.apply(keyboard);
+        if let (Some(keyboard), Some(settings)) = (self.keyboard, self.saved) {
+            if tty::in_foreground(keyboard) {
+                // A terminal that hung up needs no mode.
+                let _ = settings.apply(keyboard);
+            }
+            self.forget();
+        }
+    }
+
+    /// There are no settings to restore any more.
+    fn forget(&mut self) {
+        if self.saved.take().is_some() {
             remember(None);
         }
     }
 
     /// Tells the container how large the terminal is now.
-    pub(crate) fn resize(&self) {
+    fn resize(&self) {
         let mut streams = descriptors::streams().into_iter();
         if let Some(size) = streams.find_map(|stream| tty::window_size(stream).ok()) {
             // The master is ours, so this cannot fail.
@@ -159,15 +173,20 @@ impl Console {
         let mut event = Event::Nothing;
         let readable = PollFlags::POLLIN | PollFlags::POLLHUP | PollFlags::POLLERR;
         let struck = self.keyboard.filter(|_| keyboard.intersects(readable));
-        if let (Some(_), None, Some(bell)) = (struck, self.saved, &self.bell) {
-            // Taken, it rings again only for another key.
-            let _ = bell.wait(&mut [EpollEvent::empty()], EpollTimeout::ZERO);
+        if let Some(fd) = struck {
+            let had_it = self.saved.is_some();
+            if let (false, Some(bell)) = (had_it, &self.bell) {
+                // Taken, it rings again only for another key.
+                let _ = bell.wait(&mut [EpollEvent::empty()], EpollTimeout::ZERO);
+            }
             self.resume();
-        } else if let Some(fd) = struck {
-            match self.typed.fill(fd) {
-                Ok(0) | Err(Errno::EIO) => self.keyboard = None,
-                Ok(count) if self.escaped(count) => event = Event::Kill,
-                _ => {}
+            // What it is about may be gone with the mode: poll tells.
+            if had_it && self.saved.is_some() {
+                match self.typed.fill(fd) {
+                    Ok(0) | Err(Errno::EIO) => self.keyboard = None,
+                    Ok(count) if self.escaped(count) => event = Event::Kill,
+                    _ => {}
+                }
             }
         }
         // Errors of the master have no reader: while we hold a slave it has
@@ -176,6 +195,9 @@ impl Console {
             .typed
             .drain(|bytes| nix::unistd::write(&self.master, bytes));
         while let Ok(1..) = self.shown.fill(self.master.as_fd()) {}
+        if self.alone && !self.shown.is_empty() {
+            self.resume();
+        }
         // A hangup is all that poll says of a socket whose other end is closed.
         let gone = PollFlags::POLLERR | PollFlags::POLLHUP;
         if self.show().is_err() || screen.intersects(gone) {

@@ -157,8 +157,8 @@ impl Supervisor<'_> {
         match signal.number {
             libc::SIGCHLD | libc::SIGTTIN | libc::SIGTTOU | libc::SIGPIPE => {}
             libc::SIGWINCH => {
-                if let Some(console) = &self.console {
-                    console.resize()
+                if let Some(console) = &mut self.console {
+                    console.resume();
                 }
             }
             libc::SIGTSTP => self.suspend(signal),

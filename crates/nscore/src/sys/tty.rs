@@ -45,6 +45,11 @@ impl Termios {
         Ok(Termios(termios))
     }
 
+    /// Whether the terminal puts lines together, for a shell or whom it starts.
+    pub(crate) fn is_cooked(&self) -> bool {
+        self.0.c_lflag & libc::ICANON != 0
+    }
+
     /// Applies the settings at once.
     pub(crate) fn apply(&self, fd: impl AsFd) -> Sys<()> {
         // SAFETY: the pointer is to a termios for the time of the call.
