@@ -24,6 +24,7 @@ each_user!(
     a_background_job_leaves_it_alone,
     a_background_job_brought_to_the_front_gets_the_keys,
     what_it_says_tells_that_it_is_in_front,
+    an_interrupt_tells_that_it_is_in_front,
     a_stop_that_it_never_sees_is_undone_in_front_alone,
     a_key_stops_a_start_and_its_helper,
     a_key_stops_nothing_where_there_is_no_shell,
@@ -372,6 +373,28 @@ fn what_it_says_tells_that_it_is_in_front(me: &User) {
     let screen = pty.screen();
     let since = screen.rsplit("4Go\r\n").next().unwrap();
     assert!(since.starts_with("word\r\n(word)"), "{screen}");
+    tests::kill(shell.pid());
+    assert_no_traces(&root);
+}
+
+/// It is the container's, as any later one.
+fn an_interrupt_tells_that_it_is_in_front(me: &User) {
+    let root = root(me);
+    let pty = Pty::open();
+    let shell = prompt(me, &pty);
+    let script = "trap 'echo $((2+2))INT' INT; trap 'echo $((3+3))QUIT; exit 5' QUIT; \
+                  echo $((1+1))Ready; while :; do sleep 0.05; done";
+    let job = inside_sh(me, &root, "--stop-timeout 0", script);
+    pty.keys(&format!("{job} &\n")).wait_for("2Ready");
+    pty.keys("fg\n");
+    let supervisor = children(shell.pid())[0];
+    let in_front = || session(supervisor)[3] == session(supervisor)[0];
+    assert!(eventually(10 * SECOND, in_front));
+    pty.keys("\x03").wait_for("4INT");
+    assert!(pty.is_raw());
+    pty.keys("\x1c").wait_for("6QUIT");
+    at_prompt(&pty).keys("echo status $((100+$?))\n");
+    pty.wait_for("status 105");
     tests::kill(shell.pid());
     assert_no_traces(&root);
 }

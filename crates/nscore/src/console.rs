@@ -16,6 +16,7 @@ use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTime
 
 use crate::error::{Error, Result};
 use crate::signals::Signals;
+use crate::sys::socket::is_readable;
 use crate::sys::tty::{self, Termios};
 use crate::sys::{Sys, descriptors};
 use buffer::Buffer;
@@ -121,6 +122,21 @@ impl Console {
         }
     }
 
+    /// Hands on the key behind a signal of the terminal's, if it is the first to
+    /// tell that we are in front. False where it is not for the container.
+    pub(crate) fn take_key(&mut self, signal: libc::c_int) -> bool {
+        if self.saved.is_some() || !self.alone {
+            return false;
+        }
+        self.resume();
+        let Some(key) = self.saved.and_then(|settings| settings.key_of(signal)) else {
+            return false;
+        };
+        // Nothing was typed before it, so there is room.
+        let _ = nix::unistd::write(&self.master, &[key]);
+        true
+    }
+
     /// The caller's settings again.
     pub(crate) fn suspend(&mut self) {
         if let (Some(keyboard), Some(settings)) = (self.keyboard, self.saved) {
@@ -174,14 +190,14 @@ impl Console {
         let readable = PollFlags::POLLIN | PollFlags::POLLHUP | PollFlags::POLLERR;
         let struck = self.keyboard.filter(|_| keyboard.intersects(readable));
         if let Some(fd) = struck {
-            let had_it = self.saved.is_some();
-            if let (false, Some(bell)) = (had_it, &self.bell) {
+            if let (None, Some(bell)) = (self.saved, &self.bell) {
                 // Taken, it rings again only for another key.
                 let _ = bell.wait(&mut [EpollEvent::empty()], EpollTimeout::ZERO);
             }
             self.resume();
-            // What it is about may be gone with the mode: poll tells.
-            if had_it && self.saved.is_some() {
+            // The bell may have rung for what a key that signals has flushed since:
+            // a read would wait.
+            if self.saved.is_some() && is_readable(fd) {
                 match self.typed.fill(fd) {
                     Ok(0) | Err(Errno::EIO) => self.keyboard = None,
                     Ok(count) if self.escaped(count) => event = Event::Kill,

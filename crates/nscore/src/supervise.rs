@@ -163,11 +163,18 @@ impl Supervisor<'_> {
             }
             libc::SIGTSTP => self.suspend(signal),
             libc::SIGCONT => self.resume(),
+            number if signal.from_kernel && self.is_key(number) => {}
             _ if self.is_init() && signal.ends() => self.end(signal),
             // It shares our process group, and the terminal has told it already.
             _ if signal.from_kernel && self.shares_terminal() => {}
             number => self.process.signal(number),
         }
+    }
+
+    /// Whether it was a key for the container, which has it now.
+    fn is_key(&mut self, signal: libc::c_int) -> bool {
+        let console = self.console.as_mut();
+        console.is_some_and(|console| console.take_key(signal))
     }
 
     fn shares_terminal(&self) -> bool {

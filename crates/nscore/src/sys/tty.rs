@@ -50,6 +50,15 @@ impl Termios {
         self.0.c_lflag & libc::ICANON != 0
     }
 
+    /// The key that sends this signal, termios(3).
+    pub(crate) fn key_of(&self, signal: libc::c_int) -> Option<u8> {
+        match signal {
+            libc::SIGINT => Some(self.0.c_cc[libc::VINTR]),
+            libc::SIGQUIT => Some(self.0.c_cc[libc::VQUIT]),
+            _ => None,
+        }
+    }
+
     /// Applies the settings at once.
     pub(crate) fn apply(&self, fd: impl AsFd) -> Sys<()> {
         // SAFETY: the pointer is to a termios for the time of the call.
