@@ -42,7 +42,10 @@ pub(crate) enum Event {
     Nothing,
     /// The escape key was struck three times.
     Kill,
-    /// Nobody takes the output any more, said once: it is lost from now on.
+    /// Nobody takes the output any more, said once: it is lost from now on. Whoever
+    /// writes to it without us sees that as well.
+    Unread,
+    /// The same, and some has been lost.
     Broken,
 }
 
@@ -216,15 +219,17 @@ impl Console {
         }
         // A hangup is all that poll says of a socket whose other end is closed.
         let gone = PollFlags::POLLERR | PollFlags::POLLHUP;
-        if self.show().is_err() || screen.intersects(gone) {
+        let broken = self.show().is_err();
+        if broken || screen.intersects(gone) {
             // It would say so at every poll from now on.
             self.screen = None;
             self.shown = Buffer::new();
-            if event == Event::Nothing {
-                return Event::Broken;
-            }
         }
-        event
+        match event {
+            Event::Nothing if broken => Event::Broken,
+            Event::Nothing if screen.intersects(gone) => Event::Unread,
+            event => event,
+        }
     }
 
     /// Shows what came out, as far as it is taken now.

@@ -94,10 +94,10 @@ impl Boot<'_> {
     fn live(&self) -> Result<Outcome> {
         let Boot { plan, signals, .. } = *self;
         let resolver = plan.network.resolver.and_then(Resolver::text);
-        // What was made for the child is given back at the end: while the child has
-        // the same memory, each page that we write to is copied.
         let share = Share::in_root(open_root(&plan.root)?);
         let text = resolver.as_deref();
+        // What was made for the child is given back at the end: while the child has
+        // the same memory, each page that we write to is copied.
         let (first, socket, _room) = clone_first(plan, share.as_fd(), self.leaf, text)?;
         // From here on our own death ends a child that is still ours: it waits for
         // us, and for our death signal.

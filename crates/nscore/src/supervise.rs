@@ -128,7 +128,8 @@ impl Supervisor<'_> {
         match self.console.as_mut().map(|console| console.handle(found)) {
             None | Some(Event::Nothing) => {}
             Some(Event::Kill) => self.kill(libc::SIGKILL),
-            Some(Event::Broken) => self.unread = Some(Instant::now() + TO_NOTICE),
+            Some(Event::Unread) => self.unread = Some(Instant::now() + TO_NOTICE),
+            Some(Event::Broken) => self.unread = Some(Instant::now()),
         }
         self.lose_patience();
         Ok(false)
