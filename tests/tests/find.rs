@@ -110,7 +110,7 @@ fn several_are_listed_and_none_is_entered(me: &User) {
 fn none_says_what_runs(me: &User) {
     let (root, name) = (root(me), own(me, "other"));
     let running = me.up(&root, &["-N", &name]);
-    for missing in ["no-such-name", "/usr"] {
+    for missing in ["no-such-name", "/usr", "."] {
         let out = me.inject().args([missing, "/bin/touch", "/ran"]).run();
         assert!(out.status_is(1).bytes.is_empty(), "{out}");
         let line = out.stderr.lines().next().unwrap();
@@ -121,7 +121,7 @@ fn none_says_what_runs(me: &User) {
         assert_eq!(listed(&out.stderr, &name).len(), 1, "{out}");
     }
     hostname(me, "/no/such/directory").refused_naming(1, &["/no/such/directory", "No such file"]);
-    for none in ["a b", "-x", ".", "a\n", "é"] {
+    for none in ["a b", "-x", ".x", "a\n", "é"] {
         let out = me.inject().args(["--", none, "/bin/touch", "/ran"]).run();
         out.refused(64);
     }
