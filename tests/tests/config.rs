@@ -12,6 +12,7 @@ each_user!(
     paths_are_the_files,
     mounts_of_other_programs,
     a_mount_replaces_ours,
+    what_a_bind_forbids_holds,
     namespaces,
     who_and_where,
     what_is_wrong_with_it,
@@ -149,6 +150,26 @@ fn mounts_of_other_programs(me: &User) {
         .run()
         .says("seen\nseen\n1\n1");
     assert!(!at.dir.join("data/new").exists());
+}
+
+/// Also where nothing else is locked.
+fn what_a_bind_forbids_holds(me: &User) {
+    let at = fixture(me);
+    fs::create_dir(at.dir.join("data")).unwrap();
+    for (flag, clear) in [
+        ("no_execute", "exec"),
+        ("no_suid", "suid"),
+        ("no_devices", "dev"),
+    ] {
+        let text = format!(
+            "root = 'root'\n[[mount]]\noption = 'bind'\nsource = 'data'\ntarget = '/mnt'\nflags = ['{flag}']\n"
+        );
+        let script = format!("! mount -o remount,bind,{clear} /mnt 2>/dev/null");
+        at.with(me, &text)
+            .args(["/bin/sh", "-c", &script])
+            .run()
+            .status_is(0);
+    }
 }
 
 fn a_mount_replaces_ours(me: &User) {

@@ -203,5 +203,12 @@ fn nothing_is_done_where_nothing_is_due(me: &User) {
     if host_is_root() {
         // The suite's copies are root's, whom no container has.
         assert!(!explain(me.contain()).contains(step));
+        // With an access control list the group's bits are those of others too.
+        let dir = scratch_dir(me);
+        let copy = dir.join("contain");
+        install(&copies.before, &copy, 0o775);
+        std::os::unix::fs::chown(&copy, Some(0), Some(0)).unwrap();
+        assert!(explain(me.command(&copy)).contains(step));
+        fs::remove_dir_all(dir).unwrap();
     }
 }
