@@ -127,6 +127,20 @@ impl Pty {
         self
     }
 
+    /// Whether the shell that waits at its prompt has job control.
+    ///
+    /// # Panics
+    /// When it does not answer.
+    #[must_use]
+    #[track_caller]
+    pub fn has_job_control(&self) -> bool {
+        self.keys("echo flags:$-:$((6 * 7))\n").wait_for(":42");
+        let screen = self.screen();
+        let flags = screen.rsplit("flags:").next().unwrap_or_default();
+        let flags = flags.split(':').next().unwrap_or_default();
+        flags.contains('m')
+    }
+
     /// Waits until `done` holds of all that was shown; whether it did.
     #[must_use]
     pub fn shows(&self, done: impl Fn(&[u8]) -> bool) -> bool {

@@ -96,11 +96,7 @@ fn a_machine_leaves_its_console_to_who_logs_in(me: &User) {
     root.write("/etc/inittab", "::respawn:-/bin/sh\n", 0o644);
     let pty = Pty::open();
     let mut running = pty.run(&me.contain().arg(&root).arg("/sbin/init"));
-    pty.wait_for("# ").keys("echo flags:$-:$((6 * 7))\n");
-    pty.wait_for(":42");
-    let screen = pty.screen();
-    let flags = screen.rsplit("flags:").next().unwrap();
-    assert!(flags.contains('m'), "no job control: {screen:?}");
+    assert!(pty.wait_for("# ").has_job_control(), "{:?}", pty.screen());
     // Once it runs: the shell would take the key for one of its own.
     pty.keys("sh -c 'echo slee$((1))ping; exec sleep 1000'\n");
     pty.wait_for("slee1ping").keys("\x03");
@@ -350,6 +346,13 @@ fn a_background_job_brought_to_the_front_gets_the_keys(me: &User) {
     assert_no_traces(&root);
 }
 
+/// The shell has given the terminal to its job.
+fn assert_in_front(shell: &Running) {
+    let supervisor = children(shell.pid())[0];
+    let in_front = || session(supervisor)[3] == session(supervisor)[0];
+    assert!(eventually(10 * SECOND, in_front));
+}
+
 /// Before anything is typed.
 fn what_it_says_tells_that_it_is_in_front(me: &User) {
     let root = root(me);
@@ -361,9 +364,7 @@ fn what_it_says_tells_that_it_is_in_front(me: &User) {
     pty.keys(&format!("{job} &\n")).wait_for("2Ready");
     pty.resize(45, 121);
     pty.keys("fg\n");
-    let supervisor = children(shell.pid())[0];
-    let in_front = || session(supervisor)[3] == session(supervisor)[0];
-    assert!(eventually(10 * SECOND, in_front));
+    assert_in_front(&shell);
     assert!(!pty.is_raw());
     root.write("/go", "", 0o644);
     pty.wait_for("4Go");
@@ -387,9 +388,7 @@ fn an_interrupt_tells_that_it_is_in_front(me: &User) {
     let job = inside_sh(me, &root, "--stop-timeout 0", script);
     pty.keys(&format!("{job} &\n")).wait_for("2Ready");
     pty.keys("fg\n");
-    let supervisor = children(shell.pid())[0];
-    let in_front = || session(supervisor)[3] == session(supervisor)[0];
-    assert!(eventually(10 * SECOND, in_front));
+    assert_in_front(&shell);
     pty.keys("\x03").wait_for("4INT");
     assert!(pty.is_raw());
     pty.keys("\x1c").wait_for("6QUIT");

@@ -66,11 +66,11 @@ impl AsFd for Share {
 #[derive(Default)]
 pub(crate) struct Added {
     paths: Vec<CString>,
-    from: Option<From>,
+    origin: Option<Origin>,
 }
 
 /// How to get at them.
-struct From {
+struct Origin {
     /// The root file system. What is mounted in it is so in the child's mount
     /// namespace alone, and keeps nothing from being removed in ours.
     root: OwnedFd,
@@ -86,8 +86,8 @@ impl Added {
                 report: Report::Made(path),
                 fds: [root, users, _],
             } => {
-                let from = root.zip(users).map(|(root, users)| From { root, users });
-                self.from = self.from.take().or(from);
+                let origin = root.zip(users).map(|(root, users)| Origin { root, users });
+                self.origin = self.origin.take().or(origin);
                 self.paths.extend(CString::new(path));
                 None
             }
@@ -99,14 +99,14 @@ impl Added {
     /// after a failure that is worth telling.
     #[allow(unsafe_code)]
     pub(crate) fn sweep(&self, share: &Share) {
-        let Some(from) = self.from.as_ref().filter(|_| share.is_whole()) else {
+        let Some(origin) = self.origin.as_ref().filter(|_| share.is_whole()) else {
             return;
         };
         // SAFETY: this process has one thread, see clone::fork.
         match unsafe { clone::fork(CloneFlags::empty(), libc::SIGCHLD) } {
             Ok(Fork::Child) => {
                 process::rename(NAME);
-                let _ = self.remove(from.root.as_fd(), from.users.as_fd());
+                let _ = self.remove(origin.root.as_fd(), origin.users.as_fd());
                 process::exit(0)
             }
             Ok(Fork::Parent { pid, .. }) => drop(process::wait(pid)),

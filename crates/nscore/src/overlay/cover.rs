@@ -211,7 +211,7 @@ impl<'a> Cover<'a> {
                 some(Step::MakeDirs, entries(&seed.dirs)?),
                 some(Step::Copy, files),
             ];
-            let begun = (source != StoreSource::Memory).then_some(Step::Begun);
+            let begun = (!in_memory).then_some(Step::Begun);
             let once = once.into_iter().flatten().chain(begun);
             steps.extend(once.map(|step| Step::Once(Box::new(step))));
         }
