@@ -3,7 +3,7 @@
 //! afresh inside so that nothing of the caller's memory comes along.
 
 use std::ffi::{OsStr, OsString};
-use std::os::fd::{AsFd as _, OwnedFd, RawFd};
+use std::os::fd::{AsFd as _, OwnedFd};
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
@@ -12,33 +12,18 @@ use nix::sys::signal::{SigSet, SigmaskHow, pthread_sigmask};
 use nix::sys::stat::Mode;
 use nix::unistd;
 
-use crate::environ;
-use crate::exec::{self, Program};
-use crate::message::Report;
-use crate::outcome::exit_status;
-use crate::sealed;
+use crate::child::message::Report;
+use crate::child::sealed;
+use crate::exec::program::Program;
+use crate::exec::{candidate, environ};
+use crate::plan::init::NAME;
+use crate::supervise::outcome::exit_status;
 use crate::sys::clone::{self, Fork};
+use crate::sys::shim::SOCKET;
 use crate::sys::{descriptors, process, signal, tty};
 
-/// The name by which this program knows that it is to be init.
-const NAME: &str = "nscore-init";
-
-/// The descriptor on which it reports that the command could not be run.
-pub(crate) const SOCKET: RawFd = 3;
-
-/// The arguments that start the init of `command`, which gets the terminal if
-/// there is a console.
-pub(crate) fn arguments(command: &[OsString], console: bool) -> Vec<OsString> {
-    let console = if console { "console" } else { "no-console" };
-    [NAME, console]
-        .iter()
-        .map(OsString::from)
-        .chain(command.iter().cloned())
-        .collect()
-}
-
 /// Does the work of init, and never returns, if this process was started as
-/// one by [`run`](crate::run). A program that uses [`Spec::init`](crate::Spec)
+/// one by [`run`](fn@crate::run). A program that uses [`Spec::init`](crate::Spec)
 /// calls this first thing in its main function.
 pub fn init_if_asked() {
     let mut arguments = std::env::args_os();
@@ -58,7 +43,7 @@ pub fn init_if_asked() {
 fn serve(socket: OwnedFd, console: bool, command: &[OsString]) -> libc::c_int {
     process::rename(c"init");
     let environment = environ::callers();
-    let path = exec::path(&environment);
+    let path = environ::path(&environment);
     let Ok(program) = Program::new(command, &environment, path) else {
         return 126;
     };
@@ -93,7 +78,7 @@ fn become_command(program: &Program, socket: &OwnedFd, console: bool) -> ! {
         }
         signal::reset_all()
     };
-    let mut room = [0; exec::HEADER];
+    let mut room = [0; candidate::HEADER];
     let failure = match prepared() {
         Ok(()) => program.exec(&mut room),
         Err(errno) => errno.into(),

@@ -7,7 +7,7 @@
 //! 2. [`Host::probe`] reads what this machine and caller are;
 //! 3. [`Plan::new`] decides everything and prepares every string; printing a
 //!    plan and running it are the same list of actions;
-//! 4. [`run`] clones one child, which performs the actions without allocating
+//! 4. [`run`](fn@run) clones one child, which performs the actions without allocating
 //!    and becomes init, and supervises it to its [`Outcome`].
 //!
 //! [`Join`] runs a command in a running container, [`Pseudo`] becomes root of a
@@ -26,96 +26,72 @@
 //!
 //! Linux 5.10 and newer. See user_namespaces(7) for the ideas underneath.
 
-// What is asked for.
-mod caps;
-mod limits;
-mod name;
-mod seccomp;
-mod spec;
-
-// What is known of the machine and the caller.
-mod ask;
-mod caller;
-mod host;
-mod idmap;
-mod machine;
-mod mountinfo;
-mod namespaces;
-mod procfs;
-mod systemd;
-
-// What is decided.
-mod action;
-mod environ;
-mod harden;
-mod mask;
-mod mounts;
-mod overlay;
-mod plan;
-mod rootfs;
-mod store;
-mod tree;
-mod user;
-
-// What is started: the child, and what works beside it.
-mod cgroup;
 mod child;
-mod errand;
-mod guard;
-mod init;
-mod launch;
-mod message;
-mod net;
-mod outside;
-mod sealed;
-mod sweep;
-mod talk;
-
-// What is supervised until its end.
-mod console;
-mod outcome;
-mod process;
-mod signals;
-mod stop;
-mod supervise;
-
-// What is found and entered; and root in place.
-mod containers;
-mod join;
-pub mod list;
-mod pseudo;
-mod record;
-mod target;
-
-// Under all of them.
-mod digits;
-mod entry;
+mod decide;
 mod error;
 mod exec;
-mod hint;
+mod host;
+mod init;
+mod join;
+mod plan;
+mod proc;
+mod pseudo;
+mod run;
+mod spec;
+mod start;
+mod supervise;
 mod sys;
 
-pub use caller::Caller;
-pub use caps::CapList;
-pub use cgroup::Scope;
-pub use containers::Container;
-pub use entry::{begin, end};
-pub use environ::Assignment;
-pub use error::{Error, Result, quoted};
+use crate::host::caller;
+use crate::sys::{descriptors, process, signal};
+pub use error::text::quoted;
+pub use error::{Error, Result};
 pub use host::Host;
-pub use idmap::{Extent, IdMap, MapSpec};
+pub use host::caller::Caller;
 pub use init::init_if_asked;
-pub use join::Join;
-pub use launch::run;
-pub use limits::{Cpus, Limits, Setting, Size};
-pub use mounts::{Mount, What};
-pub use name::{Hostname, Name};
-pub use net::{Bridge, Net, Pasta};
-pub use outcome::Outcome;
+pub use join::containers::Container;
+pub use join::{Join, list};
 pub use plan::Plan;
+pub use plan::cgroup::Scope;
 pub use pseudo::Pseudo;
-pub use seccomp::Seccomp;
+pub use run::run;
+pub use spec::caps::CapList;
+pub use spec::environ::Assignment;
+pub use spec::limits::{Cpus, Limits, Setting, Size};
+pub use spec::maps::{Extent, IdMap, MapSpec};
+pub use spec::mounts::{Mount, What};
+pub use spec::name::{Hostname, Name};
+pub use spec::net::Net;
+pub use spec::net::bridge::Bridge;
+pub use spec::net::pasta::Pasta;
+pub use spec::seccomp::Seccomp;
+pub use spec::stop::StopSignal;
+pub use spec::target::Target;
+pub use spec::user::UserSpec;
 pub use spec::{Changes, Spec};
-pub use stop::StopSignal;
-pub use target::Target;
-pub use user::UserSpec;
+pub use supervise::outcome::Outcome;
+
+/// Ends the program at once, which has written what it had to write: no handler
+/// of the C library's or of Rust's follows.
+pub fn end(status: u8) -> ! {
+    process::exit(status.into())
+}
+
+/// Does for a program what Rust's runtime would, as far as this crate needs it:
+/// standard streams that are closed become /dev/null, so that no file of ours is
+/// taken for one. And SIGPIPE ends the program, as it does any other. For the
+/// first line of a program that the C library starts directly; harmless in others.
+/// A program that runs setuid or setgid goes no further: nothing is read or shown
+/// with rights that its caller has not.
+///
+/// The rest of the runtime, a stack for a handler of SIGSEGV, costs as much as
+/// ten of the mounts of a container, and that handler outlives the first SIGSEGV
+/// that somebody sends.
+///
+/// # Errors
+/// A /dev/null that cannot be opened, or a setuid or setgid bit.
+pub fn begin() -> Result<()> {
+    descriptors::complete_streams().map_err(|errno| Error::errno("open /dev/null", errno))?;
+    signal::default_pipe();
+    caller::refuse_setuid()
+}

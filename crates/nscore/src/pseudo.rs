@@ -6,14 +6,14 @@ use std::ffi::OsString;
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::unistd;
 
-use crate::caller::Caller;
-use crate::environ;
+use crate::error::hint::advice::Op;
 use crate::error::{Error, Result};
-use crate::exec::{self, HEADER};
-use crate::hint::Op;
-use crate::idmap::Maps;
-use crate::idmap::{MapSpec, MapWriter};
-use crate::process::Process;
+use crate::exec::candidate::HEADER;
+use crate::exec::{self, environ};
+use crate::host::caller::Caller;
+use crate::plan::maps::{MapWriter, Maps};
+use crate::spec::maps::MapSpec;
+use crate::sys::child::Process;
 use crate::sys::{clone, ids, mount, signal};
 
 /// A command to run as root of a new user namespace.
@@ -37,7 +37,7 @@ impl Pseudo {
     /// Whatever keeps the command from running; it returns for no other reason.
     pub fn exec(&self, caller: &Caller, warn: impl Fn(&str)) -> Result<std::convert::Infallible> {
         let maps = Maps::new(&self.uid_map, &self.gid_map, caller)?;
-        let path = std::env::var_os("PATH").unwrap_or_else(|| exec::PATH.into());
+        let path = std::env::var_os("PATH").unwrap_or_else(|| environ::PATH.into());
         let program = exec::command_or_shell(&self.command, &environ::callers(), &path)?;
         if let Some(warning) = caller.single_id_warning(&self.uid_map, &self.gid_map) {
             warn(&warning);

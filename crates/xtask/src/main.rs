@@ -3,6 +3,7 @@
 
 mod completions;
 mod files;
+mod house;
 mod pages;
 #[cfg(test)]
 mod tests;
@@ -11,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::{Command, CommandFactory as _, Parser};
+use house::House;
 
 /// Chores of the project
 #[derive(Parser)]
@@ -29,6 +31,11 @@ enum Task {
         /// The directory above bin and share
         #[arg(long, default_value = "/usr/local")]
         prefix: PathBuf,
+    },
+    /// Print the figures of nscore's structure, and what breaks its laws
+    House {
+        /// The sources to read; the default is nscore's
+        src: Option<PathBuf>,
     },
 }
 
@@ -72,5 +79,10 @@ fn main() -> Result<()> {
             files::write(&dir)
         }
         Task::Install { prefix } => files::install(&prefix),
+        Task::House { src } => {
+            let src = src.unwrap_or_else(|| workspace().join("crates/nscore/src"));
+            print!("{}", House::read(&src)?);
+            Ok(())
+        }
     }
 }

@@ -6,10 +6,10 @@ use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
 use nix::unistd;
 
-use super::Child;
-use crate::action::Place;
+use crate::child::state::Child;
+use crate::plan::place::Place;
 use crate::sys::tty::{self, Look};
-use crate::sys::{Sys, descriptors, mount, path};
+use crate::sys::{Sys, descriptors, make, mount};
 
 impl Child<'_> {
     /// The first pseudo-terminal of the container's own devpts. A pseudo-
@@ -21,7 +21,7 @@ impl Child<'_> {
         let slave = tty::open_slave(&master)?;
         look.apply(&slave)?;
         let dev = self.place(Place::Dev)?;
-        path::make_file(dev, c"console")?;
+        make::make_file(dev, c"console")?;
         mount::bind(c"pts/0", dev, c"console", mount::Depth::One)?;
         self.console = Some((master, slave));
         Ok(())

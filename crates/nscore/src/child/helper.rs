@@ -5,10 +5,11 @@ use nix::sched::CloneFlags;
 use nix::sys::stat;
 use nix::unistd;
 
-use super::talk::Failed;
-use super::{Child, NAME};
-use crate::action::Place;
-use crate::exec::Program;
+use crate::child::NAME;
+use crate::child::failed::Failed;
+use crate::child::state::Child;
+use crate::exec::program::Program;
+use crate::plan::place::Place;
 use crate::sys::clone::{self, Fork};
 use crate::sys::{process, signal};
 

@@ -2,21 +2,17 @@
 //! becomes of the start it can be taken back.
 
 use std::borrow::Cow;
-use std::ffi::CStr;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
 
-use super::Child;
-use super::talk::Failed;
-use crate::action::Place;
-use crate::message::Report;
+use crate::child::failed::Failed;
+use crate::child::message::Report;
+use crate::child::state::Child;
+use crate::plan::place::Place;
 use crate::sys::mount::{self, Depth};
-
-/// Paths of which a step has made something, and up to where.
-pub(crate) type Made<'a> = Vec<(&'a CStr, usize)>;
 
 impl Child<'_> {
     /// Tells the supervisor what the last step has made, the first time with where

@@ -10,10 +10,10 @@ use nix::mount::MsFlags;
 use nix::sys::stat::{Mode, SFlag, fstat};
 use nix::unistd;
 
-use super::Child;
-use crate::action::Place;
-use crate::mounts::{Fresh, Point, Source, Step};
-use crate::sys::{Sys, mount, path};
+use crate::child::state::Child;
+use crate::plan::mounts::{Fresh, Point, Source, Step};
+use crate::plan::place::Place;
+use crate::sys::{Sys, make, mount, path};
 
 impl<'a> Child<'a> {
     pub(super) fn mounts(&mut self, step: &'a Step) -> Sys<()> {
@@ -27,7 +27,7 @@ impl<'a> Child<'a> {
                 let Child { places, made, .. } = self;
                 let root = places[Place::Root as usize].as_ref();
                 let root = root.ok_or(Errno::EBADF)?.as_fd();
-                path::make_point(root, &point.path, mode(point), |end| {
+                make::make_point(root, &point.path, mode(point), |end| {
                     made.push((&point.path, end));
                 })
             }
@@ -79,7 +79,7 @@ impl<'a> Child<'a> {
     fn open_point(&self, point: &Point) -> Sys<OwnedFd> {
         let root = self.place(Place::Root)?;
         if point.in_memory {
-            path::make_point(root, &point.path, mode(point), |_| {})?;
+            make::make_point(root, &point.path, mode(point), |_| {})?;
         }
         path::open_in_root(root, &point.path, OFlag::O_PATH)
     }

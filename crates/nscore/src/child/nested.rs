@@ -11,9 +11,11 @@ use nix::sched::CloneFlags;
 use nix::sys::stat::Mode;
 use nix::unistd;
 
-use super::{Child, Failed, NAME};
-use crate::action::{Nested, OverHost, Place};
-use crate::message::Report;
+use crate::child::NAME;
+use crate::child::failed::Failed;
+use crate::child::message::Report;
+use crate::child::state::Child;
+use crate::plan::place::{Nested, OverHost, Place};
 use crate::sys::clone::{self, Fork};
 use crate::sys::path::FIND_DIR;
 use crate::sys::{Sys, process};

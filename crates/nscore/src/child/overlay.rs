@@ -1,4 +1,4 @@
-//! The steps that make overlays; `overlay::step` draws what comes of them.
+//! The steps that make overlays; `plan::overlay` draws what comes of them.
 
 use std::ffi::CStr;
 use std::os::fd::{AsFd as _, OwnedFd};
@@ -9,13 +9,12 @@ use nix::mount::MsFlags;
 use nix::sys::stat::{self, Mode, fstat};
 use nix::unistd::{self, Gid, Uid};
 
-use super::Child;
-use crate::action::Place;
-use crate::overlay::{BEGUN, Layer, LayerSource, Mask, Merge, Step, StoreSource};
-use crate::sys::mount::Depth;
-use crate::sys::mount::FileSystem;
-use crate::sys::path::FIND_DIR;
-use crate::sys::{Sys, layers, mount, path};
+use crate::child::state::Child;
+use crate::plan::overlay::{BEGUN, Layer, LayerSource, Mask, Merge, Step, StoreSource};
+use crate::plan::place::Place;
+use crate::sys::mount::{self, Depth, FileSystem};
+use crate::sys::path::{self, FIND_DIR};
+use crate::sys::{Sys, layers, make};
 
 static SCRATCH: FileSystem = FileSystem {
     kind: c"tmpfs",
@@ -42,12 +41,12 @@ impl Child<'_> {
             Step::MakeDirs(dirs) => dirs.iter().try_for_each(|dir| {
                 let (parent, name) = path::open_parent(self.place(Place::Changes)?, &dir.path)?;
                 let mode = Mode::from_bits_retain(dir.mode);
-                path::make_dir(parent.as_fd(), name, mode).map(drop)
+                make::make_dir(parent.as_fd(), name, mode).map(drop)
             }),
             Step::Copy(files) => files.iter().try_for_each(|file| {
                 let (from, to) = (self.place(Place::Lower)?, self.place(Place::Changes)?);
                 let mode = Mode::from_bits_retain(file.mode);
-                match path::copy_file(from, to, &file.path, mode) {
+                match make::copy_file(from, to, &file.path, mode) {
                     Err(errno @ (Errno::ENOSPC | Errno::EDQUOT | Errno::ENOMEM)) => Err(errno),
                     // Gone or closed meanwhile, or changed by an earlier boot.
                     _ => Ok(()),
@@ -64,7 +63,7 @@ impl Child<'_> {
                 let (Mask::Directory(path) | Mask::Whiteout(path)) = mask;
                 let (parent, name) = path::open_parent(self.place(Place::Scratch)?, path)?;
                 match mask {
-                    Mask::Directory(_) => path::make_dir(parent.as_fd(), name, DIR_MODE).map(drop),
+                    Mask::Directory(_) => make::make_dir(parent.as_fd(), name, DIR_MODE).map(drop),
                     Mask::Whiteout(_) => layers::make_whiteout(parent.as_fd(), name),
                 }
             }),
@@ -72,7 +71,7 @@ impl Child<'_> {
             Step::Merge(merge) => self.merge(merge),
             Step::Begun => {
                 let work = path::open_dir(self.place(Place::Store)?, c"work")?;
-                path::make_dir(work.as_fd(), BEGUN, DIR_MODE).map(drop)
+                make::make_dir(work.as_fd(), BEGUN, DIR_MODE).map(drop)
             }
             Step::Once(step) if self.new_changes => self.overlay(step),
             Step::Once(_) => Ok(()),
@@ -90,7 +89,7 @@ impl Child<'_> {
         let scratch = mount::new_mount(&SCRATCH)?;
         layers::cover_working_directory(scratch.as_fd())?;
         for name in [c"lower", c"mask", c"store", c"root"] {
-            path::make_dir(scratch.as_fd(), name, DIR_MODE)?;
+            make::make_dir(scratch.as_fd(), name, DIR_MODE)?;
         }
         self.keep(Place::Scratch, scratch);
         Ok(())
@@ -112,8 +111,8 @@ impl Child<'_> {
         }
         let store = path::open_dir(scratch, c"store")?;
         if tree.is_none() {
-            path::make_dir(store.as_fd(), c"changes", DIR_MODE)?;
-            path::make_dir(store.as_fd(), c"work", DIR_MODE)?;
+            make::make_dir(store.as_fd(), c"changes", DIR_MODE)?;
+            make::make_dir(store.as_fd(), c"work", DIR_MODE)?;
         }
         self.keep(Place::Changes, path::open_dir(store.as_fd(), c"changes")?);
         self.keep(Place::Store, store);
@@ -130,10 +129,10 @@ impl Child<'_> {
             }
         };
         let scratch = self.place(Place::Scratch)?;
-        path::make_dir(scratch, &layer.lower, DIR_MODE)?;
+        make::make_dir(scratch, &layer.lower, DIR_MODE)?;
         mount::move_mount(lower.as_fd(), scratch, &layer.lower)?;
         let work = path::open_dir(self.place(Place::Store)?, c"work")?;
-        path::make_dir(work.as_fd(), &layer.number, DIR_MODE)?;
+        make::make_dir(work.as_fd(), &layer.number, DIR_MODE)?;
         if self.make_upper(&layer.at)? || layer.at.is_empty() && self.new_changes {
             self.dress_upper(layer, &lower)?;
         }

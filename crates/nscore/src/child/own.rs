@@ -8,12 +8,11 @@ use nix::fcntl::{AtFlags, OFlag};
 use nix::sys::stat::{self, Mode};
 use nix::unistd::{self, AccessFlags};
 
-use super::{Child, directory_mode};
-use crate::action::{At, BindKind};
-use crate::namespaces::NEWTIME;
-use crate::sys::mount::Depth;
-use crate::sys::mount::FileSystem;
-use crate::sys::{Sys, mount, path};
+use crate::child::state::{Child, directory_mode};
+use crate::plan::place::{At, BindKind};
+use crate::sys::mount::{self, Depth, FileSystem};
+use crate::sys::namespaces::NEWTIME;
+use crate::sys::{Sys, make, path};
 
 impl Child<'_> {
     pub(super) fn show_cgroup(&self, fs: &FileSystem, at: At) -> Sys<()> {
@@ -36,13 +35,13 @@ impl Child<'_> {
         let (dir, name) = (self.place(at.0)?, at.1);
         match kind {
             BindKind::Node => {
-                path::make_file(dir, name)?;
+                make::make_file(dir, name)?;
                 mount::bind(source, dir, name, Depth::One)
             }
             BindKind::Tree => {
-                path::make_dir(dir, name, directory_mode(at))?;
+                make::make_dir(dir, name, directory_mode(at))?;
                 match mount::bind(source, dir, name, Depth::All) {
-                    Err(Errno::ENOENT) => path::remove_dir(dir, name),
+                    Err(Errno::ENOENT) => make::remove_dir(dir, name),
                     other => other,
                 }
             }

@@ -1,4 +1,4 @@
-//! The copy of the host's resolv.conf: `net::resolv` says what becomes of it.
+//! The copy of the host's resolv.conf: `supervise::resolv` says what becomes of it.
 
 use std::ffi::CStr;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
@@ -9,12 +9,13 @@ use nix::mount::{MntFlags, MsFlags, umount2};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstatat};
 use nix::unistd::{self, UnlinkatFlags};
 
-use super::Child;
-use crate::action::Place;
-use crate::sys::mount::FileSystem;
-use crate::sys::{Sys, mount, path};
+use crate::child::state::Child;
+use crate::plan::place::Place;
+use crate::sys::mount::{self, FileSystem};
+use crate::sys::{Sys, make, path};
 
 const NAME: &CStr = c"resolv.conf";
+
 const PATH: &CStr = c"etc/resolv.conf";
 
 const RESTRICTED: MsFlags = MsFlags::MS_NOSUID
@@ -48,7 +49,7 @@ impl Child<'_> {
             // Not in what was bound there.
             Err(Errno::ENOENT)
                 if path::open_on_mount(self.place(Place::Root)?, c"etc", find).is_ok()
-                    && path::make_file(etc.as_fd(), NAME).is_ok() =>
+                    && make::make_file(etc.as_fd(), NAME).is_ok() =>
             {
                 self.made.push((PATH, PATH.to_bytes().len()));
             }

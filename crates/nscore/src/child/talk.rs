@@ -2,38 +2,11 @@
 
 use std::os::fd::AsFd as _;
 
-use nix::errno::Errno;
-
-use super::Child;
-use crate::exec::Failure;
-use crate::message::{Go, Report};
-use crate::sealed;
+use crate::child::failed::Failed;
+use crate::child::message::{Go, Report};
+use crate::child::sealed;
+use crate::child::state::Child;
 use crate::sys::process;
-
-impl From<Errno> for Failed<'_> {
-    fn from(errno: Errno) -> Self {
-        Failed::Errno(errno)
-    }
-}
-
-/// Why one action failed.
-pub(super) enum Failed<'a> {
-    /// The supervisor is gone, so nobody is left to be told.
-    Orphaned,
-    Errno(Errno),
-    Helper(libc::c_int),
-    Exec(Failure<'a>),
-}
-
-impl Failed<'_> {
-    /// Of a conversation: without a supervisor there is nobody to tell.
-    pub(super) fn talk(errno: Errno) -> Failed<'static> {
-        match errno {
-            Errno::EPIPE | Errno::ECONNRESET => Failed::Orphaned,
-            errno => Failed::Errno(errno),
-        }
-    }
-}
 
 impl Child<'_> {
     /// Says why this step cannot be had, after what it has made all the same.

@@ -4,7 +4,7 @@
 use std::cell::Cell;
 use std::ffi::CString;
 
-use crate::user::Login;
+use crate::exec::login::Login;
 
 /// The variables that say who a program runs as, in the order of
 /// [`Login::variables`].

@@ -8,11 +8,12 @@ use nix::errno::Errno;
 use nix::sys::stat::{self, SFlag};
 use nix::unistd::{self, AccessFlags};
 
-use super::arrays::array;
-use super::candidate::header_of;
-use super::{Candidate, Failure, Program, SHELL_C, header};
+use crate::exec::arrays::array;
+use crate::exec::candidate::{Candidate, Failure, header_of};
+use crate::exec::header;
+use crate::exec::login::Login;
+use crate::exec::program::{Program, SHELL_C};
 use crate::sys::{Sys, path, shim};
-use crate::user::Login;
 
 impl Program {
     /// The candidate that an exec would take, as far as can be told without one.

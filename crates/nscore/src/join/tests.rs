@@ -1,14 +1,26 @@
-use super::*;
-use crate::exec::Candidate;
-use crate::sys::{process, socket};
-use nix::sched::CloneFlags;
-use std::os::fd::BorrowedFd;
+//! What a command in the container can say of itself, and what only the joiner can.
+
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::process::Command;
+
+use nix::sched::CloneFlags;
+
+use crate::child::message::{Fds, Report};
+use crate::error::Result;
+use crate::exec::candidate::Candidate;
+use crate::exec::environ;
+use crate::exec::program::Program;
+use crate::join::entry::Entry;
+use crate::join::find::Found;
+use crate::plan::profile::Terms;
+use crate::supervise::signals::Signals;
+use crate::sys::child::Process;
+use crate::sys::{process, socket};
 
 /// A joiner's and a command's ends, and what was heard of them.
 fn hear(say: impl FnOnce(&OwnedFd, &OwnedFd, BorrowedFd, libc::pid_t)) -> Result<Fds> {
     let environment = environ::own();
-    let program = Program::new(&["true".into()], &environment, exec::PATH.as_ref())?;
+    let program = Program::new(&["true".into()], &environment, environ::PATH.as_ref())?;
     let signals = Signals::block()?;
     let mut child = Command::new("sleep").arg("100").spawn().unwrap();
     let pid = child.id().try_into().unwrap();

@@ -1,13 +1,13 @@
-//! A plan as `--explain` prints it: each step where `launch` does it. Between a
+//! A plan as `--explain` prints it: each step where `run` does it. Between a
 //! clone and a go, and between the last go and the exec of init, the child and
 //! the supervisor work at the same time.
 
 use std::fmt;
 
-use super::Plan;
-use crate::action::Action;
-use crate::error::quoted;
-use crate::namespaces::Set;
+use crate::error::text::quoted;
+use crate::plan::Plan;
+use crate::plan::action::Action;
+use crate::sys::namespaces::Set;
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

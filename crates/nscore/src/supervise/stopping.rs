@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use nix::sys::wait::WaitStatus;
 
-use super::{Role, Supervisor};
-use crate::procfs;
-use crate::signals::Arrived;
-use crate::stop::{self, Method};
+use crate::host::inits::{self, Method};
+use crate::proc;
+use crate::supervise::signals::Arrived;
+use crate::supervise::state::{Role, Stop, Supervisor};
 
 /// Requests to end that are no further apart are one.
 const SAME_REQUEST: Duration = Duration::from_millis(500);
@@ -16,19 +16,6 @@ const SAME_REQUEST: Duration = Duration::from_millis(500);
 /// A reader that leaves is noticed by us and by whoever writes next. One that ends
 /// by itself for that does so within this time, and its status is its own.
 pub(super) const TO_NOTICE: Duration = Duration::from_millis(100);
-
-/// An end that was asked for.
-#[derive(Clone, Copy)]
-pub(super) struct Stop {
-    /// The signal that asked, for the exit status.
-    pub(super) signal: libc::c_int,
-    /// When it was asked for.
-    since: Instant,
-    /// When patience ends; None when SIGKILL is out already.
-    pub(super) deadline: Option<Instant>,
-    /// Whether init has no say in the exit status.
-    pub(super) forced: bool,
-}
 
 impl Supervisor<'_> {
     /// A signal asks us to end.
@@ -47,7 +34,7 @@ impl Supervisor<'_> {
     /// Asks init to stop as its kind is stopped, else by `signal`, for a reason
     /// that the exit status will tell. Asked twice, it is killed.
     pub(super) fn request_stop(&mut self, reason: libc::c_int, signal: libc::c_int) {
-        let Role::Init(life) = self.role else {
+        let Role::Init { life, stop } = self.role else {
             return self.process.signal(signal);
         };
         match self.stop {
@@ -66,18 +53,16 @@ impl Supervisor<'_> {
         });
         let method = match life.stop_signal {
             Some(signal) => Some(Method::Signal(signal.number())),
-            None => stop::of(self.process.pid()),
+            None => inits::of(self.process.pid()),
         };
         match method {
             // Known or said to be waited for: an init that takes its signals
             // by sigwait(3) shows no handler.
             Some(Method::Signal(signal)) => self.process.signal(signal),
-            Some(Method::Command(command)) => {
-                match stop::start(command, &self.process, life.terms) {
-                    Ok(stopper) => self.stopper = Some(stopper),
-                    Err(_) => self.signal_or_kill(reason, signal),
-                }
-            }
+            Some(Method::Command(command)) => match stop(command, &self.process, life.terms) {
+                Ok(stopper) => self.stopper = Some(stopper),
+                Err(_) => self.signal_or_kill(reason, signal),
+            },
             None => self.signal_or_kill(reason, signal),
         }
     }
@@ -133,10 +118,10 @@ impl Supervisor<'_> {
     /// pid_namespaces(7).
     fn catches(&self, signal: libc::c_int) -> bool {
         // Our own init waits for all signals and passes them on.
-        if matches!(self.role, Role::Init(life) if life.under_init.is_some()) {
+        if matches!(self.role, Role::Init { life, .. } if life.under_init.is_some()) {
             return true;
         }
-        let status = procfs::read(format!("/proc/{}/status", self.process.pid()));
+        let status = proc::read(format!("/proc/{}/status", self.process.pid()));
         let status = status.unwrap_or_default();
         ["SigCgt:", "SigBlk:"].iter().any(|set| {
             let mask = status.lines().find_map(|line| line.strip_prefix(set));

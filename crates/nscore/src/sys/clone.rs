@@ -8,7 +8,7 @@ use nix::fcntl::OFlag;
 use nix::sched::CloneFlags;
 use nix::unistd;
 
-use super::{Sys, cgroup};
+use crate::sys::{Sys, cgroup};
 
 /// Which of the two returns of a fork this is.
 pub(crate) enum Fork {
@@ -24,7 +24,7 @@ pub(crate) enum Fork {
 /// This process must have one thread. Another could hold a lock, the allocator's
 /// for one, that nobody would ever release in the child (fork(2), "NOTES"); where
 /// there is none the child may do all that its parent may. This crate makes no
-/// thread, and what leads here is for processes of one: [`run`](crate::run),
+/// thread, and what leads here is for processes of one: [`run`](fn@crate::run),
 /// [`Join::run`](crate::Join::run) and [`Pseudo::exec`](crate::Pseudo::exec).
 pub(crate) unsafe fn fork(flags: CloneFlags, signal: libc::c_int) -> Sys<Fork> {
     // SAFETY: the caller's own promise.
@@ -75,7 +75,7 @@ pub(crate) unsafe fn fork_into(
         // are unused.
         result = unsafe { libc::syscall(libc::SYS_clone, flags, 0, &raw mut pidfd, 0, 0) };
     }
-    match super::cvt(result)? {
+    match crate::sys::cvt(result)? {
         0 => {
             if let Some((door, (_, told))) = gate {
                 enter_or_exit(&door, &told);
@@ -109,7 +109,7 @@ fn enter_or_exit(door: &OwnedFd, told: &OwnedFd) {
     // Without a parent there is nobody to tell.
     let sent = unistd::write(told, &errno.to_ne_bytes());
     if errno != 0 || sent.is_err() {
-        super::process::exit(1);
+        crate::sys::process::exit(1);
     }
 }
 
@@ -119,7 +119,7 @@ fn await_entry(pid: libc::pid_t, told: &OwnedFd) -> Sys<()> {
         4 if number == [0; 4] => Ok(()),
         read => {
             // It has ended, or does so now.
-            super::process::wait(pid)?;
+            crate::sys::process::wait(pid)?;
             let errno = i32::from_ne_bytes(number);
             Err(if read == 4 {
                 Errno::from_raw(errno)
@@ -137,7 +137,7 @@ pub(crate) fn hold_user_namespace() -> Sys<(libc::pid_t, OwnedFd)> {
     /// Three system calls need little.
     const STACK: usize = 16 * 1024;
     extern "C" fn hold(parent: *mut libc::c_void) -> libc::c_int {
-        if super::process::die_with_parent().is_err()
+        if crate::sys::process::die_with_parent().is_err()
             || nix::unistd::getppid().as_raw() as usize != parent.addr()
         {
             return 1;
@@ -156,7 +156,7 @@ pub(crate) fn hold_user_namespace() -> Sys<(libc::pid_t, OwnedFd)> {
     // SAFETY: the stack is the child's alone, aligned, and lives for ever. The
     // child touches no memory but that; it shares our errno, which is written
     // only where it gives up, and which we read only after a failure of ours.
-    let pid = super::cvt(
+    let pid = crate::sys::cvt(
         unsafe {
             libc::clone(
                 hold,

@@ -11,7 +11,7 @@ use nix::sys::stat::{FileStat, Mode, SFlag, fstat};
 use nix::sys::statfs::{FsType, fstatfs};
 use nix::unistd;
 
-use super::{Sys, cvt, cvt_fd};
+use crate::sys::{Sys, cvt, cvt_fd};
 
 /// Reads once, into the room that `bytes` has left: nobody writes zeros there
 /// first. Says how much it was.

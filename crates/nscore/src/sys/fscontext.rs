@@ -6,7 +6,7 @@ use std::os::fd::{AsRawFd as _, OwnedFd};
 
 use nix::errno::Errno;
 
-use super::{Sys, cvt, cvt_fd};
+use crate::sys::{Sys, cvt, cvt_fd};
 
 /// A file system that does not exist yet.
 pub(super) struct Context(OwnedFd);

@@ -2,8 +2,8 @@
 
 use nix::errno::Errno;
 
-use super::{Sys, cvt};
-use crate::caps::Set;
+use crate::sys::caps::Set;
+use crate::sys::{Sys, cvt};
 
 /// No exec of this process or its children gives it more than it has.
 pub(crate) fn no_new_privileges() -> Sys<()> {

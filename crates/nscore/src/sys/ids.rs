@@ -6,7 +6,7 @@ use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
 use nix::unistd::{self, getresgid, getresuid};
 
-use super::{Sys, cvt};
+use crate::sys::{Sys, cvt};
 
 /// Sets the supplementary groups.
 fn set_groups(groups: &[u32]) -> Sys<()> {

@@ -9,9 +9,9 @@ use nix::fcntl::AT_FDCWD;
 use nix::sys::stat::{Mode, SFlag, mknodat};
 use nix::unistd;
 
-use super::Sys;
-use super::fscontext::Context;
-use super::mount::{self, Depth, move_mount};
+use crate::sys::Sys;
+use crate::sys::fscontext::Context;
+use crate::sys::mount::{self, Depth, move_mount};
 
 /// Takes a detached mount out of its propagation group and, in the same step,
 /// shows its files with the ids of the user namespace `ids`, mount_setattr(2).
@@ -39,7 +39,7 @@ pub(crate) fn working_directory() -> Sys<OwnedFd> {
     let flags = libc::O_CLOEXEC | libc::AT_EMPTY_PATH;
     // SAFETY: the path is NUL-terminated; the call returns a new descriptor.
     unsafe {
-        super::cvt_fd(libc::syscall(
+        crate::sys::cvt_fd(libc::syscall(
             libc::SYS_open_tree,
             AT_FDCWD.as_raw_fd(),
             c"".as_ptr(),

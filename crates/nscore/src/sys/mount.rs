@@ -10,8 +10,20 @@ use nix::mount::{MntFlags, MsFlags};
 use nix::sys::stat::Mode;
 use nix::unistd;
 
-use super::fscontext::Context;
-use super::{Sys, cvt, cvt_fd};
+use crate::sys::fscontext::Context;
+use crate::sys::{Sys, cvt, cvt_fd};
+
+/// What mount(8) calls these.
+pub(crate) fn flag_words(flags: MsFlags) -> Vec<&'static str> {
+    let words = [
+        (MsFlags::MS_RDONLY, "ro"),
+        (MsFlags::MS_NOSUID, "nosuid"),
+        (MsFlags::MS_NODEV, "nodev"),
+        (MsFlags::MS_NOEXEC, "noexec"),
+    ];
+    let set = words.into_iter().filter(|(flag, _)| flags.contains(*flag));
+    set.map(|(_, word)| word).collect()
+}
 
 /// A new file system instance, as fsconfig(2) is told of it.
 #[derive(Debug, Clone)]
@@ -156,7 +168,7 @@ pub(crate) fn bind(source: &CStr, dir: BorrowedFd, name: &CStr, depth: Depth) ->
 /// Whether mount_setattr(2) is there, which changes all that is mounted below a
 /// place at once: Linux 5.12.
 pub(crate) fn can_set() -> bool {
-    !super::is_missing(libc::SYS_mount_setattr)
+    !crate::sys::is_missing(libc::SYS_mount_setattr)
 }
 
 /// Makes the mount at `name` of `dir` read-only, with all below it. Without

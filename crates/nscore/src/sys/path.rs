@@ -5,10 +5,9 @@ use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::fcntl::{self, OFlag};
-use nix::sys::stat::{self, Mode, SFlag};
-use nix::unistd;
+use nix::sys::stat::{Mode, SFlag};
 
-use super::{Sys, cvt};
+use crate::sys::{Sys, cvt};
 
 /// A directory for use as the beginning of other paths.
 pub(crate) const FIND_DIR: OFlag = OFlag::O_PATH
@@ -25,53 +24,12 @@ pub(crate) fn open_dir(dir: BorrowedFd, name: &CStr) -> Sys<OwnedFd> {
     fcntl::openat(dir, name, FIND_DIR | OFlag::O_NOFOLLOW, Mode::empty())
 }
 
-/// Makes the directory `name` of `dir` unless something has that name; says
-/// whether it did.
-pub(crate) fn make_dir(dir: BorrowedFd, name: &CStr, mode: Mode) -> Sys<bool> {
-    match stat::mkdirat(dir, name, mode) {
-        Ok(()) => Ok(true),
-        // A read-only file system says so even where the name exists.
-        Err(errno) if stat::fstatat(dir, name, fcntl::AtFlags::AT_SYMLINK_NOFOLLOW).is_err() => {
-            Err(errno)
-        }
-        Err(_) => Ok(false),
-    }
-}
-
-/// Removes the empty directory `name` of `dir`.
-pub(crate) fn remove_dir(dir: BorrowedFd, name: &CStr) -> Sys<()> {
-    unistd::unlinkat(dir, name, unistd::UnlinkatFlags::RemoveDir)
-}
-
-/// Removes the empty directory, the file or the link that is the last component
-/// of `path` in `root`.
-pub(crate) fn unmake(root: BorrowedFd, path: &CStr) -> Sys<()> {
-    let (dir, name) = parent_in_root(root, path)?;
-    match remove_dir(dir.as_fd(), name) {
-        Err(Errno::ENOTDIR) => unistd::unlinkat(&dir, name, unistd::UnlinkatFlags::NoRemoveDir),
-        other => other,
-    }
-}
-
 /// The directory that holds the last component of `path` in `root`, and that
 /// component.
-fn parent_in_root<'a>(root: BorrowedFd, path: &'a CStr) -> Sys<(OwnedFd, &'a CStr)> {
+pub(super) fn parent_in_root<'a>(root: BorrowedFd, path: &'a CStr) -> Sys<(OwnedFd, &'a CStr)> {
     let mut buffer = [0; libc::PATH_MAX as usize];
     let (parent, name) = split(path, &mut buffer)?;
     Ok((open_in_root(root, parent, FIND_DIR)?, name))
-}
-
-/// Makes an empty file, a mount point for another.
-pub(crate) fn make_file(dir: BorrowedFd, name: &CStr) -> Sys<()> {
-    stat::mknodat(dir, name, SFlag::S_IFREG, Mode::from_bits_retain(0o600), 0)
-}
-
-/// Makes a file of this line, which anyone may read, where there is none.
-pub(crate) fn write_file(dir: BorrowedFd, name: &CStr, line: &[u8]) -> Sys<()> {
-    let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_CLOEXEC;
-    let file = fcntl::openat(dir, name, flags, Mode::from_bits_retain(0o644))?;
-    unistd::write(&file, line)?;
-    unistd::write(&file, b"\n").map(drop)
 }
 
 /// Opens `path` below `dir` for finding only (O_PATH), or as `flags` say,
@@ -207,46 +165,6 @@ pub(crate) fn open_inside(path: &CStr, flags: OFlag) -> Sys<OwnedFd> {
     open_in_root(root.as_fd(), below, flags)
 }
 
-/// Makes what is missing of `path` in `root`: directories, and at its end a
-/// directory of the mode given or an empty file. `made` learns how much of the
-/// path each thing made is the end of.
-pub(crate) fn make_point(
-    root: BorrowedFd,
-    path: &CStr,
-    directory: Option<Mode>,
-    mut made: impl FnMut(usize),
-) -> Sys<()> {
-    let bytes = path.to_bytes();
-    let mut buffer = [0; libc::PATH_MAX as usize];
-    let mut parent = open_in_root(root, c"", OFlag::O_PATH)?;
-    let mut start = 0;
-    loop {
-        let slash = bytes[start..].iter().position(|byte| *byte == b'/');
-        let end = slash.map_or(bytes.len(), |at| start + at);
-        let here = prefix(bytes, end, &mut buffer)?;
-        parent = match open_in_root(root, here, OFlag::O_PATH) {
-            Err(Errno::ENOENT) => {
-                let name = CStr::from_bytes_with_nul(&here.to_bytes_with_nul()[start..])
-                    .map_err(|_| Errno::EINVAL)?;
-                match directory {
-                    _ if slash.is_some() => {
-                        stat::mkdirat(&parent, name, Mode::from_bits_retain(0o755))?;
-                    }
-                    Some(mode) => stat::mkdirat(&parent, name, mode)?,
-                    None => make_file(parent.as_fd(), name)?,
-                }
-                made(end);
-                open_in_root(root, here, OFlag::O_PATH)?
-            }
-            other => other?,
-        };
-        if slash.is_none() {
-            return Ok(());
-        }
-        start = end + 1;
-    }
-}
-
 /// The first `end` bytes of a path, as a path.
 pub(crate) fn prefix<'a>(
     path: &[u8],
@@ -283,15 +201,4 @@ pub(crate) fn open_parent<'a>(dir: BorrowedFd, path: &'a CStr) -> Sys<(OwnedFd, 
     let (parent, name) = split(path, &mut buffer)?;
     let flags = OFlag::O_PATH | OFlag::O_DIRECTORY;
     Ok((open_below(dir, parent, flags)?, name))
-}
-
-/// Copies the file `path` of one directory to the same path of another, where
-/// it must not exist yet. An owner or date is not kept, the mode is.
-pub(crate) fn copy_file(from: BorrowedFd, to: BorrowedFd, path: &CStr, mode: Mode) -> Sys<()> {
-    let source = open_below(from, path, OFlag::O_RDONLY | OFlag::O_NONBLOCK)?;
-    let (dir, name) = open_parent(to, path)?;
-    let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_CLOEXEC;
-    let target = fcntl::openat(&dir, name, flags, mode)?;
-    while nix::sys::sendfile::sendfile(&target, &source, None, 1 << 20)? > 0 {}
-    Ok(())
 }

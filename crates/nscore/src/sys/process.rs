@@ -7,7 +7,7 @@ use std::os::fd::{AsRawFd as _, BorrowedFd, OwnedFd};
 use nix::errno::Errno;
 use nix::sys::signal::Signal;
 
-use super::{Sys, cvt, cvt_fd};
+use crate::sys::{Sys, cvt, cvt_fd};
 
 /// Sets the name that ps and pgrep see, at most 15 bytes.
 pub(crate) fn rename(name: &CStr) {
@@ -113,7 +113,7 @@ pub(crate) fn signal(pidfd: BorrowedFd, signal: libc::c_int) -> Sys<()> {
 
 /// Whether [`signal`] works at all. A guard that cannot kill is none.
 pub(crate) fn can_signal() -> Sys<()> {
-    if super::is_missing(libc::SYS_pidfd_send_signal) {
+    if crate::sys::is_missing(libc::SYS_pidfd_send_signal) {
         return Err(Errno::ENOSYS);
     }
     Ok(())

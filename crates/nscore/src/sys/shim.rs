@@ -10,7 +10,7 @@ use nix::sys::sendfile::sendfile;
 use nix::sys::stat::Mode;
 use nix::unistd;
 
-use super::{Sys, cvt, cvt_fd, descriptors};
+use crate::sys::{Sys, cvt, cvt_fd, descriptors};
 
 /// The descriptor on which the shim reports. It closes when the program runs.
 pub(crate) const SOCKET: RawFd = 3;

@@ -2,7 +2,7 @@
 
 use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
 
-use super::Sys;
+use crate::sys::Sys;
 
 /// What a signal did before it was made to do its default, and does again when
 /// this value is dropped.

@@ -7,7 +7,7 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 
-use super::{Sys, cvt};
+use crate::sys::{Sys, cvt};
 
 /// Descriptors that one message can carry: the kernel's SCM_MAX_FD, unix(7).
 pub(crate) const MAX_FDS: usize = 253;

@@ -6,7 +6,7 @@ use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
 
-use super::{Sys, cvt, cvt_fd};
+use crate::sys::{Sys, cvt, cvt_fd};
 
 /// A terminal's settings, `struct termios`.
 #[derive(Clone, Copy)]

@@ -1,0 +1,363 @@
+//! Covering a root with overlays: one on each directory that the kernel takes
+//! as a lower layer, and plain directories in between where it does not.
+
+use std::ffi::{CStr, CString, OsStr};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::decide::overlay::mounts::{self, Mount};
+use crate::decide::overlay::seed::{self, Seed};
+use crate::error::text::quoted;
+use crate::error::{Error, Result, c_string};
+use crate::plan::overlay::{Entry, Layer, LayerSource, Mask, Merge, Step, StoreSource};
+use crate::plan::tree::Tree;
+use crate::sys::socket::MAX_FDS;
+
+/// Which directories get an overlay and which are made anew.
+pub(super) struct Cover<'a> {
+    root: &'a Path,
+    /// What is mounted below it.
+    mounts: Vec<Mount>,
+    /// The root's owner is one that the container knows.
+    owned: bool,
+    /// The changes are new ones, as far as can be told now.
+    fresh: bool,
+    layers: Vec<(PathBuf, LayerSource)>,
+    /// Directories, files and links of the changes, parents first.
+    dirs: Vec<Entry>,
+    files: Vec<Entry>,
+    links: Vec<(CString, CString)>,
+    /// The root itself is made anew.
+    base: bool,
+    /// What is there but not shown.
+    missing: Vec<PathBuf>,
+}
+
+impl<'a> Cover<'a> {
+    /// Nothing is covered yet.
+    pub(super) fn new(root: &'a Path, owned: bool, fresh: bool) -> Result<Cover<'a>> {
+        Ok(Cover {
+            root,
+            mounts: mounts::below(root)?,
+            owned,
+            fresh,
+            layers: Vec::new(),
+            dirs: Vec::new(),
+            files: Vec::new(),
+            links: Vec::new(),
+            base: false,
+            missing: Vec::new(),
+        })
+    }
+
+    /// One overlay on the root's tree, the last one, and one on that of each mount
+    /// below, which are added.
+    pub(super) fn with_trees(&mut self, name: &CStr, trees: &mut Vec<Tree>) -> Result<()> {
+        self.layers
+            .push((PathBuf::new(), LayerSource::Tree(trees.len() - 1)));
+        // A mount's own mounts after it.
+        self.mounts.sort_by(|a, b| a.at.cmp(&b.at));
+        for mount in std::mem::take(&mut self.mounts) {
+            if mounts::is_own(&mount.at) || mount.is_kernel() {
+                continue;
+            }
+            let directory = seed::directory_mode(&self.root.join(&mount.at)).is_some();
+            // One more may be needed for the upper directory.
+            if !directory || !mount.is_fit() || mount.is_overlay() || trees.len() + 1 >= MAX_FDS {
+                self.missing.push(mount.at);
+                continue;
+            }
+            for parent in parents(&mount.at) {
+                self.directory(&parent)?;
+            }
+            trees.push(Tree::Part(name.into(), c_string(mount.at.as_os_str())?));
+            self.layers
+                .push((mount.at, LayerSource::Tree(trees.len() - 1)));
+        }
+        Ok(())
+    }
+
+    /// Covers the directory `at`, which the child will find in its own root.
+    pub(super) fn add(&mut self, at: &Path) -> Result<()> {
+        let path = self.root.join(at);
+        let mounted = self.mounts.iter().find(|mount| mount.at == at);
+        let unfit = mounted.is_some_and(|mount| !mount.is_fit());
+        let kernel = mounted.is_some_and(Mount::is_kernel);
+        let readable = seed::is_readable(&path);
+        let inner = |mount: &Mount| mount.at != at && mount.at.starts_with(at);
+        if readable && !unfit && !self.mounts.iter().any(inner) {
+            self.layers.push((at.to_path_buf(), LayerSource::Same));
+            return Ok(());
+        }
+        if at.as_os_str().is_empty() {
+            self.base = true;
+        } else {
+            self.directory(at)?;
+        }
+        if !readable || unfit {
+            if !kernel {
+                self.missing.push(at.to_path_buf());
+            }
+            return Ok(());
+        }
+        let entries = fs::read_dir(&path)
+            .map_err(|error| Error::io(format!("read {}", quoted(&path)), &error))?;
+        for entry in entries.flatten() {
+            let at = at.join(entry.file_name());
+            match entry.file_type() {
+                _ if mounts::is_own(&at) => {}
+                Ok(kind) if kind.is_dir() => self.add(&at)?,
+                Ok(kind) if kind.is_symlink() => self.link(&at)?,
+                Ok(kind) if kind.is_file() => self.file(at)?,
+                // Sockets, pipes and devices are nothing without their owner.
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn directory(&mut self, at: &Path) -> Result<()> {
+        let mode = seed::directory_mode(&self.root.join(at)).unwrap_or(0o755);
+        self.dirs.push(entry(at, mode)?);
+        Ok(())
+    }
+
+    fn link(&mut self, at: &Path) -> Result<()> {
+        if let Ok(target) = fs::read_link(self.root.join(at)) {
+            let link = (c_string(at.as_os_str())?, c_string(target.as_os_str())?);
+            self.links.push(link);
+        }
+        Ok(())
+    }
+
+    fn file(&mut self, at: PathBuf) -> Result<()> {
+        match seed::small_file(&self.root.join(&at)) {
+            Some(mode) => self.files.push(entry(&at, mode)?),
+            None => self.missing.push(at),
+        }
+        Ok(())
+    }
+
+    /// Names once what the container will miss.
+    pub(super) fn warning(&self, seed: &Seed) -> Option<String> {
+        const MANY: usize = 32;
+        let hidden = seed.hidden.iter().filter(|dir| !self.missing.contains(dir));
+        let mut names: Vec<_> = self.missing.iter().chain(hidden).collect();
+        names.sort();
+        let more = names.len().saturating_sub(MANY);
+        names.truncate(MANY);
+        let names: Vec<_> = names
+            .iter()
+            .map(|name| quoted(Path::new("/").join(name)))
+            .collect();
+        let list = names.join(" ");
+        match (names.is_empty(), more) {
+            (true, _) => None,
+            (_, 0) => Some(format!("warning: shown empty or not at all: {list}")),
+            (_, more) => Some(format!(
+                "warning: shown empty or not at all: {list} and {more} more"
+            )),
+        }
+    }
+
+    /// The child's steps: first every layer, then what the changes begin with,
+    /// and the overlays last, because a layer that is changed beneath its
+    /// overlay is no defined thing. For the same reason, of two upper layers one
+    /// in the other the inner one's overlay is made first, and attached last.
+    pub(super) fn steps(&self, source: StoreSource, seed: Seed) -> Result<Vec<Step>> {
+        let mut steps = vec![Step::Scratch, Step::Store(source)];
+        // Every start needs the mount points; the rest is there once it was.
+        steps.extend(some(Step::MakeDirs, self.dirs.clone()));
+        let (mut merges, mut attach) = (Vec::new(), Vec::new());
+        let in_memory = source == StoreSource::Memory;
+        let masks = self.masks(&seed.hidden)?;
+        for (number, (at, source)) in self.layers.iter().enumerate() {
+            let depth = at.components().count();
+            let scratch = "../".repeat(depth + 2);
+            let masked = masks.iter().any(|(layer, _)| *layer == number);
+            let lower = if masked {
+                format!("{scratch}mask/{number}:{scratch}lower/{number}")
+            } else {
+                format!("{scratch}lower/{number}")
+            };
+            let work = format!("{}work/{number}", "../".repeat(depth + 1));
+            let at = c_string(at.as_os_str())?;
+            steps.push(Step::Layer(Layer {
+                at: at.clone(),
+                lower: c_string(OsStr::new(&format!("lower/{number}")))?,
+                number: c_string(OsStr::new(&number.to_string()))?,
+                source: *source,
+                owned: self.owned,
+                in_memory,
+            }));
+            let keep = match source {
+                LayerSource::Same => None,
+                LayerSource::Tree(index) => {
+                    attach.push(Step::Attach(at.clone(), *index));
+                    Some(*index)
+                }
+            };
+            merges.push(Step::Merge(Merge {
+                at,
+                lower: c_string(OsStr::new(&lower))?,
+                work: c_string(OsStr::new(&work))?,
+                keep,
+            }));
+        }
+        if self.fresh {
+            let files = [self.files.clone(), entries(&seed.files)?].concat();
+            let once = [
+                some(Step::Link, self.links.clone()),
+                some(Step::MakeDirs, entries(&seed.dirs)?),
+                some(Step::Copy, files),
+            ];
+            let begun = (!in_memory).then_some(Step::Begun);
+            let once = once.into_iter().flatten().chain(begun);
+            steps.extend(once.map(|step| Step::Once(Box::new(step))));
+        }
+        let masks = masks.into_iter().map(|(_, mask)| mask).collect();
+        steps.extend(some(Step::Mask, masks));
+        if self.base {
+            steps.push(Step::Base);
+        }
+        merges.reverse();
+        steps.extend(merges.into_iter().chain(attach));
+        Ok(steps)
+    }
+
+    /// A whiteout over each hidden directory, in a layer between: the overlay
+    /// looks no further down, and what the upper layer has is all there is.
+    fn masks(&self, hidden: &[PathBuf]) -> Result<Vec<(usize, Mask)>> {
+        let mut masks: Vec<(usize, Mask)> = Vec::new();
+        for dir in hidden {
+            let layers = self.layers.iter().enumerate();
+            let around = layers
+                .filter(|(_, (at, _))| dir != at && dir.starts_with(at))
+                .max_by_key(|(_, (at, _))| at.components().count());
+            let Some((number, inside)) =
+                around.and_then(|(n, (at, _))| Some((n, dir.strip_prefix(at).ok()?)))
+            else {
+                continue;
+            };
+            let top = PathBuf::from(format!("mask/{number}"));
+            let mut add = |mask| {
+                let mask = (number, mask);
+                if !masks.contains(&mask) {
+                    masks.push(mask);
+                }
+            };
+            add(Mask::Directory(c_string(top.as_os_str())?));
+            for parent in parents(inside) {
+                add(Mask::Directory(c_string(top.join(parent).as_os_str())?));
+            }
+            add(Mask::Whiteout(c_string(top.join(inside).as_os_str())?));
+        }
+        Ok(masks)
+    }
+}
+
+/// A step, unless there is nothing to do in it.
+fn some<T>(step: fn(Vec<T>) -> Step, list: Vec<T>) -> Option<Step> {
+    (!list.is_empty()).then(|| step(list))
+}
+
+/// Every directory on the way to `path`, without the root.
+fn parents(path: &Path) -> Vec<PathBuf> {
+    let mut parents: Vec<_> = path
+        .ancestors()
+        .skip(1)
+        .filter(|p| !p.as_os_str().is_empty())
+        .map(Path::to_path_buf)
+        .collect();
+    parents.reverse();
+    parents
+}
+
+fn entries(list: &[(PathBuf, u32)]) -> Result<Vec<Entry>> {
+    list.iter().map(|(path, mode)| entry(path, *mode)).collect()
+}
+
+fn entry(path: &Path, mode: u32) -> Result<Entry> {
+    Ok(Entry {
+        path: c_string(path.as_os_str())?,
+        mode,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decide::overlay::mounts::Mount;
+    use crate::decide::overlay::seed::Seed;
+    use crate::plan::overlay::StoreSource;
+
+    /// The steps on a directory made for this test, one a line.
+    fn steps(name: &str, mounts: &[(&str, &str)]) -> (String, Option<String>) {
+        let dir = std::env::temp_dir().join(format!("nscore-{name}-{}", std::process::id()));
+        for part in ["etc", "usr/local", "var/lib/data", "proc", "home"] {
+            fs::create_dir_all(dir.join(part)).unwrap();
+        }
+        std::os::unix::fs::symlink("usr/bin", dir.join("bin")).unwrap();
+        let mut cover = Cover::new(&dir, true, true).unwrap();
+        let mount = |(at, kind): &(&str, &str)| Mount {
+            at: at.into(),
+            kind: (*kind).to_string(),
+        };
+        cover.mounts = mounts.iter().map(mount).collect();
+        cover.add(Path::new("")).unwrap();
+        cover.layers.sort_by(|a, b| a.0.cmp(&b.0));
+        let seed = Seed {
+            hidden: vec!["var/lib/data".into()],
+            ..Seed::default()
+        };
+        let warning = cover.warning(&seed);
+        let steps = cover.steps(StoreSource::Memory, seed).unwrap();
+        let _ = fs::remove_dir_all(dir);
+        let lines: Vec<_> = steps.iter().map(|step| format!("{step:#}\n")).collect();
+        (lines.concat(), warning)
+    }
+
+    #[test]
+    fn one_overlay_does_for_a_root_without_mounts() {
+        let (steps, warning) = steps("one", &[]);
+        assert_eq!(
+            steps,
+            "mount memory for the layers of overlays\n\
+             keep changes in memory\n\
+             prepare the layers of /\n\
+             hide 1 directories that cannot be read\n\
+             mount overlay on / (lowerdir=../../mask/0:../../lower/0,upperdir=.,\
+             workdir=../work/0,userxattr)\n"
+        );
+        let warning = warning.unwrap();
+        assert_eq!(warning, "warning: shown empty or not at all: /var/lib/data");
+    }
+
+    #[test]
+    fn a_directory_with_mounts_below_is_made_anew() {
+        let mounts = [
+            ("proc", "proc"),
+            ("var/lib", "ext4"),
+            ("home", "vfat"),
+            ("usr/local", "debugfs"),
+        ];
+        let (steps, warning) = steps("anew", &mounts);
+        for line in [
+            "make 4 directories in the changes: ",
+            "make 1 links in the changes: /bin\n",
+            "make a root of the changes\n",
+            "mount overlay on /etc (lowerdir=../../../lower/0,upperdir=.,",
+            "mount overlay on /var/lib (lowerdir=../../../../mask/1:../../../../lower/1,",
+        ] {
+            assert!(steps.contains(line), "{line}{steps}");
+        }
+        for absent in ["overlay on / ", "on /proc", "on /home", "on /usr/local"] {
+            assert!(!steps.contains(absent), "{absent}{steps}");
+        }
+        let warning = warning.unwrap();
+        assert_eq!(
+            warning,
+            "warning: shown empty or not at all: /home /var/lib/data"
+        );
+    }
+}

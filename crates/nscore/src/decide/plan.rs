@@ -1,0 +1,159 @@
+//! The plan of a start: every decision, in the order in which one rests on another.
+
+use std::cell::RefCell;
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::sched::CloneFlags;
+
+use crate::decide::mounts::recipe::Mounts;
+use crate::decide::overlay::root;
+use crate::decide::program::program;
+use crate::decide::steps::{Steps, Surroundings};
+use crate::decide::systemd;
+use crate::error::text::quoted;
+use crate::error::{Error, Result, c_string};
+use crate::host::{Host, machine};
+use crate::plan::cgroup::LeafPlan;
+use crate::plan::maps::Maps;
+use crate::plan::network::Network;
+use crate::plan::place::Nested;
+use crate::plan::profile::{Profile, Terms};
+use crate::plan::{Life, MOUNTER, Plan, helper};
+use crate::spec::Spec;
+use crate::sys::descriptors;
+
+/// Those of init, but for cgroup and time: these it makes itself.
+pub(crate) fn namespaces(spec: &Spec) -> CloneFlags {
+    let own =
+        MOUNTER | CloneFlags::CLONE_NEWPID | CloneFlags::CLONE_NEWIPC | CloneFlags::CLONE_NEWUTS;
+    if spec.net.is_own() {
+        own | CloneFlags::CLONE_NEWNET
+    } else {
+        own
+    }
+}
+
+/// An init below another process, to which what that mounts is locked, if
+/// anything has to be.
+fn nested(
+    maps: &Maps,
+    root: &Path,
+    namespaces: CloneFlags,
+    locked: bool,
+    shown: &root::Root,
+) -> Result<Option<Nested>> {
+    if !locked && !shown.locked {
+        return Ok(None);
+    }
+    let [uid_map, gid_map] = maps.identities()?;
+    Ok(Some(Nested {
+        namespaces,
+        root: c_string(root.as_os_str())?,
+        uid_map,
+        gid_map,
+        over_host: shown.over_host,
+    }))
+}
+
+/// The path of the root from the host's root, without links.
+fn find_root(path: &Path) -> Result<PathBuf> {
+    let what = || format!("enter root file system {}", quoted(path));
+    let root = path
+        .canonicalize()
+        .map_err(|error| Error::io(what(), &error))?;
+    if root.is_dir() {
+        Ok(root)
+    } else {
+        Err(Error::errno(what(), Errno::ENOTDIR))
+    }
+}
+
+pub(crate) fn warnings(spec: &Spec, host: &Host, root: &root::Root) -> Vec<String> {
+    let single = host.caller.single_id_warning(&spec.uid_map, &spec.gid_map);
+    single
+        .into_iter()
+        .chain(root.warnings.iter().cloned())
+        .collect()
+}
+
+impl Plan {
+    /// Decides how `spec` is started on `host`.
+    ///
+    /// # Errors
+    /// What cannot be had here, or makes no sense.
+    pub fn new(spec: &Spec, host: &Host) -> Result<Plan> {
+        spec.check()?;
+        let root = find_root(&spec.root)?;
+        let maps = Maps::new(&spec.uid_map, &spec.gid_map, &host.caller)?;
+        let systemd = machine::is_systemd(spec, &spec.init_command());
+        let leaf = LeafPlan::new(spec, systemd, &maps)?;
+        let run = systemd && !systemd::has_run(spec);
+        let with_run = run.then(|| systemd::with_run(spec));
+        let spec = with_run.as_ref().unwrap_or(spec);
+        let mut trees = Vec::new();
+        let mut mounts = Mounts::new(spec, &root, host, &mut trees)?;
+        let mut shown = root::Root::new(spec, &root, host, &maps, trees)?;
+        // The console is a part of our own /dev.
+        let own = spec.console && !mounts.replaces("/dev");
+        let around = Surroundings {
+            profile: Profile::new(spec)?,
+            systemd,
+            run,
+            leaf: leaf.is_some(),
+            console: own.then_some(host.terminals.streams),
+        };
+        let namespaces = namespaces(spec);
+        let nested = nested(&maps, &root, namespaces, mounts.locked, &shown)?;
+        let mounter = nested.is_some().then_some(MOUNTER);
+        let steps = Steps {
+            spec,
+            host,
+            maps: &maps,
+            root: &mut shown,
+            mounts: &mut mounts,
+            around,
+        };
+        let outside = spec.outside.as_deref().map(helper::Helper::new);
+        Ok(Plan {
+            actions: steps.all(nested)?,
+            warnings: warnings(spec, host, &shown),
+            mounter,
+            leaf,
+            store: shown.store,
+            trees: shown.trees,
+            root,
+            maps,
+            namespaces,
+            outside: outside.transpose()?,
+            console: around.console,
+            life: Life::new(spec, around)?,
+            name: spec.name.clone(),
+            command: spec.init_command(),
+            network: Network::new(spec)?,
+        })
+    }
+}
+
+impl Life {
+    fn new(spec: &Spec, around: Surroundings) -> Result<Life> {
+        let program = || program(spec, Vec::new());
+        let ready = |fd| {
+            descriptors::take_inherited(fd).map_err(|_| {
+                Error::usage(format!("use {fd} as ready descriptor"), "it is not open")
+            })
+        };
+        Ok(Life {
+            under_init: spec.init.then(program).transpose()?,
+            shares_terminal: !spec.console,
+            terms: Terms {
+                cgroup: around.leaf,
+                profile: around.profile,
+            },
+            reboot: spec.reboot,
+            stop_signal: spec.stop_signal,
+            stop_timeout: spec.stop_timeout,
+            ready: RefCell::new(spec.ready_fd.map(ready).transpose()?),
+        })
+    }
+}

@@ -1,0 +1,34 @@
+//! Advice about the root file system, the host's and the container's.
+
+use crate::error::hint::advice::{Advice, explained, hint};
+use crate::error::hint::facts::Facts;
+
+pub(super) fn masked(facts: &Facts) -> Option<Advice> {
+    let path = facts.masked.as_ref()?;
+    explained(
+        "part of it is hidden here",
+        format!("{path} is mounted over, and a new one would reveal it: unmount that outside"),
+    )
+}
+
+pub(super) fn not_real(_: &Facts) -> Option<Advice> {
+    explained(
+        "not a directory",
+        "the root's /dev, /proc and /sys must be real directories, not links",
+    )
+}
+
+pub(super) fn read_only(_: &Facts) -> Option<Advice> {
+    hint("the root file system is read-only: make the directory there first")
+}
+
+pub(super) fn not_writable(_: &Facts) -> Option<Advice> {
+    hint("it is missing and the container's root may not write there: make it first")
+}
+
+pub(super) fn initramfs(facts: &Facts) -> Option<Advice> {
+    if !facts.initramfs {
+        return None;
+    }
+    hint("the host runs from its initial ramfs: switch_root to a tmpfs first")
+}

@@ -1,0 +1,74 @@
+//! The namespaces of processes, as /proc/PID/ns shows them: namespaces(7).
+
+use std::fs;
+use std::os::fd::OwnedFd;
+
+use nix::errno::Errno;
+use nix::fcntl::{self, OFlag};
+use nix::sched::CloneFlags;
+use nix::sys::stat::{self, Mode};
+
+use crate::proc::Untold;
+use crate::sys::Sys;
+use crate::sys::namespaces::ALL;
+
+/// A namespace of a process, by the name of its file: it lasts as long as the
+/// descriptor.
+pub(crate) fn open(pid: libc::pid_t, file: &str) -> Result<OwnedFd, Untold> {
+    let path = format!("/proc/{pid}/ns/{file}");
+    let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC;
+    fcntl::open(path.as_str(), flags, Mode::empty()).map_err(|errno| Untold {
+        what: format!("open {path}"),
+        errno,
+    })
+}
+
+/// Whether this process is in the initial user namespace, of whose file
+/// <linux/nsfs.h> fixes the inode number: USER_NS_INIT_INO.
+pub(crate) fn is_user_initial() -> bool {
+    stat::stat("/proc/self/ns/user").is_ok_and(|file| file.st_ino == 0xEFFF_FFFD)
+}
+
+/// Whether two processes are in the same namespace of this kind, as far as we
+/// may see: what cannot be seen is not shared.
+pub(crate) fn share(one: &str, other: &str, kind: &str) -> bool {
+    let link = |pid: &str| fs::read_link(format!("/proc/{pid}/ns/{kind}"));
+    link(one).is_ok_and(|one| link(other).is_ok_and(|other| one == other))
+}
+
+/// The namespaces of the process that are not ours.
+pub(crate) fn differing(pid: libc::pid_t) -> Sys<CloneFlags> {
+    // Sixteen links, of which none is worth the way from the root.
+    let dir = |process: &str| {
+        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        let path = format!("/proc/{process}/ns");
+        fcntl::open(path.as_str(), flags, Mode::empty())
+    };
+    let (theirs, ours) = (dir(&pid.to_string())?, dir("self")?);
+    let mut flags = CloneFlags::empty();
+    for kind in &ALL {
+        let link = |dir: &OwnedFd| match fcntl::readlinkat(dir, kind.file) {
+            Ok(link) => Ok(Some(link)),
+            // A kernel without this kind has none to differ.
+            Err(Errno::ENOENT) => Ok(None),
+            Err(errno) => Err(errno),
+        };
+        if link(&theirs)? != link(&ours)? {
+            flags |= kind.flag;
+        }
+    }
+    Ok(flags)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_its_own_namespaces() {
+        assert!(share("self", "self", "pid"));
+        assert!(!share("self", "none", "pid"));
+        let own = std::process::id().try_into().unwrap();
+        assert_eq!(differing(own).unwrap(), CloneFlags::empty());
+    }
+}

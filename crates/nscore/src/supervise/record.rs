@@ -1,0 +1,254 @@
+//! What a running container says about itself: a sealed memfd that its
+//! supervisor holds open. Nothing is on disk, so nothing goes stale, and only
+//! who may trace the supervisor can read it.
+
+use std::ffi::{CStr, OsString};
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::path::PathBuf;
+
+use nix::NixPath;
+use nix::dir::Dir;
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl, openat, readlinkat};
+use nix::sys::stat::{Mode, SFlag, fstat};
+
+use crate::error::{Error, Result};
+use crate::plan::Plan;
+use crate::plan::profile::{Profile, Terms};
+use crate::proc;
+use crate::spec::name::Name;
+use crate::sys::descriptors::{self, SEALS};
+use crate::sys::{Sys, path, process};
+
+/// The memfd's name, and how /proc/PID/fd shows it.
+const NAME: &CStr = c"contain";
+
+const LINK: &str = "/memfd:contain (deleted)";
+
+/// The first field: which fields to expect.
+const VERSION: &str = "contain 1";
+
+/// More than a command line can be: 6 MiB, execve(2).
+const MAX_SIZE: u64 = 8 << 20;
+
+/// A container's own words. Fields are `NAME=VALUE` with a NUL after each.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Record {
+    /// init's process id, in the PID namespace of the supervisor.
+    pub(crate) init: libc::pid_t,
+    /// What inject finds it by.
+    pub(crate) name: Option<Name>,
+    /// When it was started, in seconds of CLOCK_BOOTTIME.
+    pub(crate) started: i64,
+    /// The root file system's path at the start.
+    pub(crate) root: PathBuf,
+    pub(crate) command: Vec<OsString>,
+    /// The network, as `--net` names it.
+    pub(crate) net: String,
+    /// On what terms it is entered.
+    pub(crate) terms: Terms,
+}
+
+impl Record {
+    /// Publishes the record of a container that is being started, to be sealed
+    /// once it runs; it lasts as long as the descriptor. None where the kernel
+    /// has no memfd: then inject cannot find the container, and all else works.
+    pub(crate) fn publish(plan: &Plan, init: libc::pid_t) -> Result<Option<OwnedFd>> {
+        let record = Record {
+            init,
+            name: plan.name.clone(),
+            started: process::clocks().map_or(0, |(_, boottime)| boottime),
+            root: plan.root.clone(),
+            command: plan.command.clone(),
+            net: plan.network.net.to_string(),
+            terms: plan.life.terms,
+        };
+        let failed = |errno| Error::errno("publish the container's record", errno);
+        let fd = match descriptors::memfd(NAME, false) {
+            Err(Errno::ENOSYS) => return Ok(None),
+            other => other.map_err(failed)?,
+        };
+        let mut file = fs::File::from(fd);
+        file.write_all(&record.encode())
+            .map_err(|error| Error::io("publish the container's record", &error))?;
+        Ok(Some(file.into()))
+    }
+
+    /// Seals it: the container runs.
+    pub(crate) fn seal(record: &OwnedFd) -> Result<()> {
+        fcntl(record, FcntlArg::F_ADD_SEALS(SEALS))
+            .map(drop)
+            .map_err(|errno| Error::errno("publish the container's record", errno))
+    }
+
+    /// The record that process `pid` holds; None when it holds none.
+    ///
+    /// # Errors
+    /// EACCES when its descriptors are not ours to see, ENOENT when it is gone,
+    /// EAGAIN while its container is being started.
+    pub(crate) fn of(pid: libc::pid_t) -> Sys<Option<Record>> {
+        let flags = OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        let mut dir = Dir::open(format!("/proc/{pid}/fd").as_str(), flags, Mode::empty())?;
+        // One of the first that a supervisor opens. To ask for a few names is
+        // cheaper than to have them all listed.
+        for fd in 3..8 {
+            if let Some(record) = Record::behind(&dir, fd.to_string().as_str())? {
+                return Ok(Some(record));
+            }
+        }
+        // Read to its end first: the kernel lists as many as fit at once.
+        let entries = dir.iter().collect::<Sys<Vec<_>>>()?;
+        for entry in entries {
+            if let Some(record) = Record::behind(&dir, entry.file_name())? {
+                return Ok(Some(record));
+            }
+        }
+        Ok(None)
+    }
+
+    /// What this name of a descriptor in /proc/PID/fd stands for, if for a record.
+    fn behind<P: NixPath + ?Sized>(fds: &Dir, name: &P) -> Sys<Option<Record>> {
+        if !readlinkat(fds, name).is_ok_and(|link| link == LINK) {
+            return Ok(None);
+        }
+        // Anybody can show us anything by this name, a pipe or a device for example. To
+        // open that could keep us waiting, or do worse.
+        let found = openat(fds, name, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty())?;
+        if path::kind(fstat(&found)?.st_mode) != SFlag::S_IFREG {
+            return Ok(None);
+        }
+        let again = format!("/proc/self/fd/{}", found.as_raw_fd());
+        let file = fs::File::open(again).map_err(proc::errno)?;
+        let Ok(seals) = fcntl(&file, FcntlArg::F_GET_SEALS) else {
+            return Ok(None);
+        };
+        let sealed = seals & SEALS.bits() == SEALS.bits();
+        let mut bytes = Vec::with_capacity(4096);
+        file.take(MAX_SIZE)
+            .read_to_end(&mut bytes)
+            .map_err(proc::errno)?;
+        match Record::decode(&bytes) {
+            Some(_) if !sealed => Err(Errno::EAGAIN),
+            record => Ok(record),
+        }
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        let (init, started) = (self.init.to_string(), self.started.to_string());
+        let mut bytes = Vec::new();
+        let mut field = |name: &str, value: &[u8]| {
+            bytes.extend([name.as_bytes(), b"=", value, b"\0"].concat());
+        };
+        field("version", VERSION.as_bytes());
+        field("profile", self.terms.profile.to_string().as_bytes());
+        field("init", init.as_bytes());
+        field("started", started.as_bytes());
+        if let Some(name) = &self.name {
+            field("name", name.as_str().as_bytes());
+        }
+        field("root", self.root.as_os_str().as_bytes());
+        field("net", self.net.as_bytes());
+        field(
+            "cgroup",
+            if self.terms.cgroup {
+                b"own"
+            } else {
+                b"caller's"
+            },
+        );
+        for argument in &self.command {
+            field("argument", argument.as_bytes());
+        }
+        bytes
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Record> {
+        let mut fields = bytes
+            .strip_suffix(b"\0")?
+            .split(|byte| *byte == 0)
+            .map(|field| {
+                let at = field.iter().position(|byte| *byte == b'=')?;
+                Some((&field[..at], &field[at + 1..]))
+            });
+        if fields.next()?? != (b"version", VERSION.as_bytes()) {
+            return None;
+        }
+        // Without a profile nobody could join as the container is.
+        let (b"profile", profile) = fields.next()?? else {
+            return None;
+        };
+        let mut record = Record {
+            init: 0,
+            name: None,
+            started: 0,
+            terms: Terms {
+                cgroup: false,
+                profile: Profile::from_record(std::str::from_utf8(profile).ok()?)?,
+            },
+            root: PathBuf::new(),
+            command: Vec::new(),
+            net: String::new(),
+        };
+        for field in fields {
+            let (name, value) = field?;
+            let text = || OsString::from_vec(value.to_vec());
+            let word = || std::str::from_utf8(value).ok();
+            match name {
+                b"init" => record.init = word()?.parse().ok()?,
+                b"started" => record.started = word()?.parse().ok()?,
+                // One that is no name is not of our making.
+                b"name" => record.name = Some(word()?.parse().ok()?),
+                b"root" => record.root = text().into(),
+                b"net" => record.net = String::from_utf8(value.to_vec()).ok()?,
+                b"cgroup" => record.terms.cgroup = value == b"own",
+                b"argument" => record.command.push(text()),
+                _ => {}
+            }
+        }
+        (record.init > 0).then_some(record)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::profile::{Profile, Terms};
+
+    #[test]
+    fn says_what_it_was_told() {
+        let record = Record {
+            init: 4711,
+            name: Some("web".parse().unwrap()),
+            started: 77,
+            root: "/tmp/a\nb=c".into(),
+            command: vec!["/bin/sh".into(), "-c".into(), "".into(), "a=b".into()],
+            net: "bridge:br0".into(),
+            terms: Terms {
+                cgroup: true,
+                profile: Profile::from_record("1,+strict").unwrap(),
+            },
+        };
+        assert_eq!(Record::decode(&record.encode()), Some(record));
+    }
+
+    #[test]
+    fn refuses_what_it_does_not_know() {
+        for bytes in [
+            &b""[..],
+            b"\0",
+            b"version=contain 2\0init=1\0",
+            b"init=1\0",
+            b"version=contain 1\0init=1\0",
+            b"version=contain 1\0profile=1,other\0init=1\0",
+            b"version=contain 1\0profile=1,off\0init=x\0",
+            b"version=contain 1\0profile=1,off\0init=1\0name=a b\0",
+            b"version=contain 1\0profile=1,off\0init=1\0name=a\x1b[31m\0",
+            b"version=contain 1\0profile=1,off\0init\0",
+        ] {
+            assert_eq!(Record::decode(bytes), None, "{bytes:?}");
+        }
+    }
+}
