@@ -82,7 +82,11 @@ pub fn run(args: Args) -> anyhow::Result<u8> {
         if container.is_some() {
             return Err(Error::usage("list containers", "a CONTAINER is named").into());
         }
-        return print(&Container::all()?, args.json);
+        let containers = Container::all()?;
+        for warning in containers.warnings() {
+            cli::complain("inject", warning);
+        }
+        return print(&containers.running, args.json);
     }
     if args.json {
         let error = Error::usage("print JSON", "that is for a list");

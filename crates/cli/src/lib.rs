@@ -129,7 +129,7 @@ fn one_dialect(error: &clap::Error) -> String {
     let text = error.render().to_string();
     let typed = [ContextKind::InvalidArg, ContextKind::InvalidValue];
     let typed = typed.map(|kind| error.get(kind).map(ToString::to_string));
-    let raw = |word: &String| word.contains(char::is_control);
+    let raw = |word: &String| !word.is_empty() && quoted(word) != *word;
     let raw = typed.into_iter().flatten().filter(raw);
     raw.fold(text, |text, word| {
         text.replace(&format!("'{word}'"), &format!("'{}'", quoted(&word)))

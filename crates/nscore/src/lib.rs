@@ -49,7 +49,7 @@ pub use error::{Error, Result};
 pub use host::Host;
 pub use host::caller::Caller;
 pub use init::init_if_asked;
-pub use join::containers::Container;
+pub use join::containers::{Container, Containers};
 pub use join::{Join, list};
 pub use plan::Plan;
 pub use plan::cgroup::Scope;

@@ -1,9 +1,7 @@
 //! One start: clone, maps, helpers, the go, and the child's report; then
 //! supervision, and from the top again when the container reboots.
 
-use std::io::{ErrorKind, Write as _};
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
-use std::path::Path;
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
@@ -12,8 +10,8 @@ use nix::unistd;
 
 use crate::child::run::{self, Room};
 use crate::error::hint::advice::Op;
-use crate::error::text::quoted;
-use crate::error::{Error, Result, c_string};
+use crate::error::text::quoted_c;
+use crate::error::{Error, Result};
 use crate::join::stopper;
 use crate::plan::Plan;
 use crate::plan::network::Resolver;
@@ -28,13 +26,15 @@ use crate::supervise;
 use crate::supervise::console::Console;
 use crate::supervise::network::Attached;
 use crate::supervise::outcome::{self, Outcome};
+use crate::supervise::ready::Ready;
 use crate::supervise::record::Record;
 use crate::supervise::resolv::Mirror;
 use crate::supervise::signals::Signals;
 use crate::supervise::state::Role;
 use crate::sys::child::Process;
 use crate::sys::clone::{self, Fork};
-use crate::sys::{descriptors, path, socket};
+use crate::sys::path::{FIND_DIR, Known};
+use crate::sys::{descriptors, socket};
 
 /// Starts the container, supervises it to its end, and starts it again when it
 /// reboots.
@@ -90,6 +90,8 @@ struct Running {
     console: Option<Console>,
     network: Attached,
     record: Option<OwnedFd>,
+    /// Who has not been told yet.
+    ready: Option<Ready>,
 }
 
 impl Boot<'_> {
@@ -118,12 +120,13 @@ impl Boot<'_> {
             console,
             network,
             record,
+            ready,
         } = running;
         let role = Role::Init {
             life: &plan.life,
             stop: stopper::start,
         };
-        let outcome = supervise::until_end(talk.end(), console, network, signals, role)?;
+        let outcome = supervise::until_end(talk.end(), console, network, ready, signals, role)?;
         drop((guard, record, share));
         Ok(outcome)
     }
@@ -173,7 +176,7 @@ impl Boot<'_> {
         };
         talk.await_exec()?;
         record.as_ref().map_or(Ok(()), Record::seal)?;
-        tell_ready(plan, talk.child().pid())?;
+        let ready = tell_ready(plan, talk.child().pid())?;
         network.mirror = copy
             .zip(resolver)
             .and_then(|(copy, text)| Some(Mirror::new(plan.network.resolver?, copy, text)));
@@ -181,19 +184,21 @@ impl Boot<'_> {
             console,
             network,
             record,
+            ready,
         })
     }
 }
 
-/// Tells whoever asked that init runs: once, not again at a reboot.
-fn tell_ready(plan: &Plan, init: libc::pid_t) -> Result<()> {
-    let Some(ready) = plan.life.ready.take() else {
-        return Ok(());
+/// Tells whoever asked that init runs: once, not again at a reboot. Who does not read
+/// now is left for later.
+fn tell_ready(plan: &Plan, init: libc::pid_t) -> Result<Option<Ready>> {
+    let ready = plan.life.ready.take();
+    let Some(mut ready) = ready.map(|to| Ready::new(to, init)) else {
+        return Ok(None);
     };
-    match writeln!(std::fs::File::from(ready), "{init}") {
-        // Whoever asked no longer waits; the container is none the worse for it.
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-        other => other.map_err(|error| Error::io("write to the ready descriptor", &error)),
+    match ready.tell() {
+        Ok(told) => Ok((!told).then_some(ready)),
+        Err(errno) => Err(Error::errno("write to the ready descriptor", errno)),
     }
 }
 
@@ -213,7 +218,7 @@ fn clone_first<'a>(
     let new_changes = plan.store.as_ref().is_none_or(Store::is_new);
     let back = open(".", OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty());
     unistd::fchdir(root).map_err(|errno| root_failed(&plan.root, errno))?;
-    let room = Room::for_actions(&plan.actions, new_changes)
+    let room = Room::for_actions(&plan.actions, plan.trees.len(), new_changes)
         .map_err(|errno| failed("read the clocks", errno))?;
     let namespaces = plan.mounter.unwrap_or(plan.namespaces);
     // SAFETY: this process has one thread, see clone::fork.
@@ -235,17 +240,21 @@ fn clone_first<'a>(
     }
 }
 
-/// What was decided is of this directory, so it must not be a link meanwhile.
-fn open_root(root: &Path) -> Result<OwnedFd> {
-    let known = c_string(root.as_os_str())?;
-    match path::open_known_dir(&known, OFlag::O_RDONLY) {
+/// What was decided is of this directory.
+fn open_root(root: &Known) -> Result<OwnedFd> {
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY;
+    match root.open(flags) {
         // It need not be readable to be entered.
-        Err(Errno::EACCES) => path::open_known_dir(&known, OFlag::O_PATH),
+        Err(Errno::EACCES) => root.open(FIND_DIR),
         other => other,
     }
     .map_err(|errno| root_failed(root, errno))
 }
 
-fn root_failed(root: &Path, errno: Errno) -> Error {
-    Error::errno(format!("enter root file system {}", quoted(root)), errno)
+fn root_failed(root: &Known, errno: Errno) -> Error {
+    let what = format!("enter root file system {}", quoted_c(root.path()));
+    match errno {
+        Errno::ELOOP | Errno::ESTALE => Error::new(what, "something else is there by now"),
+        errno => Error::errno(what, errno),
+    }
 }

@@ -76,19 +76,37 @@ const SIZE: usize = NUMBERS * 4 + libc::PATH_MAX as usize;
 const _: () = assert!(HEADER <= libc::PATH_MAX as usize);
 
 impl Go {
+    /// Sends it, with these trees: as many messages as it takes, of which all but the
+    /// last say that there are more.
     pub(crate) fn send(socket: BorrowedFd, trees: &[BorrowedFd]) -> Sys<()> {
-        socket::send(socket, [&[0], &[]], trees)
+        let mut rest = trees;
+        loop {
+            let (now, later) = rest.split_at(rest.len().min(MAX_FDS));
+            socket::send(socket, [&[u8::from(!later.is_empty())], &[]], now)?;
+            if later.is_empty() {
+                return Ok(());
+            }
+            rest = later;
+        }
     }
 
-    /// Waits for the go, and for the trees that come with it; EPIPE when the
-    /// supervisor is gone.
-    pub(crate) fn receive(socket: BorrowedFd) -> Sys<[Option<OwnedFd>; MAX_FDS]> {
-        let mut byte = [0];
-        let received = socket::receive(socket, &mut byte)?;
-        if received.len == 0 {
-            return Err(Errno::EPIPE);
+    /// Waits for the go, and puts the trees that come with it where they belong;
+    /// EPIPE when the supervisor is gone.
+    pub(crate) fn receive(socket: BorrowedFd, trees: &mut [Option<OwnedFd>]) -> Sys<()> {
+        let mut slots = trees.iter_mut();
+        loop {
+            let mut more = [0];
+            let received = socket::receive(socket, &mut more)?;
+            if received.len == 0 {
+                return Err(Errno::EPIPE);
+            }
+            for tree in received.fds.into_iter().flatten() {
+                *slots.next().ok_or(Errno::EBADMSG)? = Some(tree);
+            }
+            if more == [0] {
+                return Ok(());
+            }
         }
-        Ok(received.fds)
     }
 }
 

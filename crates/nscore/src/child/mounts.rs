@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::os::fd::{AsFd as _, OwnedFd};
 
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, OFlag};
+use nix::fcntl::OFlag;
 use nix::mount::MsFlags;
 use nix::sys::stat::{Mode, SFlag, fstat};
 use nix::unistd;
@@ -18,8 +18,13 @@ use crate::sys::{Sys, make, mount, path};
 impl<'a> Child<'a> {
     pub(super) fn mounts(&mut self, step: &'a Step) -> Sys<()> {
         match step {
-            Step::Open { path, depth, slot } => {
-                let tree = mount::open_tree(AT_FDCWD, path, *depth)?;
+            Step::Open {
+                source,
+                depth,
+                slot,
+            } => {
+                let source = source.open(OFlag::O_PATH)?;
+                let tree = mount::open_tree(source.as_fd(), c"", *depth)?;
                 *self.opened.get_mut(*slot).ok_or(Errno::EBADF)? = Some(tree);
                 Ok(())
             }

@@ -10,7 +10,7 @@ use nix::sys::stat::{self, Mode, fstat};
 use nix::unistd::{self, Gid, Uid};
 
 use crate::child::state::Child;
-use crate::plan::overlay::{BEGUN, Layer, LayerSource, Mask, Merge, Step, StoreSource};
+use crate::plan::overlay::{BEGUN, Layer, LayerSource, MAX_COPY, Mask, Merge, Step, StoreSource};
 use crate::plan::place::Place;
 use crate::sys::mount::{self, Depth, FileSystem};
 use crate::sys::path::{self, FIND_DIR};
@@ -28,7 +28,7 @@ impl Child<'_> {
     pub(super) fn overlay(&mut self, step: &Step) -> Sys<()> {
         match step {
             Step::OpenStore(known) => {
-                let store = path::open_known_dir(known, OFlag::O_PATH)?;
+                let store = known.open(FIND_DIR)?;
                 self.keep(Place::Store, store);
                 Ok(())
             }
@@ -46,7 +46,7 @@ impl Child<'_> {
             Step::Copy(files) => files.iter().try_for_each(|file| {
                 let (from, to) = (self.place(Place::Lower)?, self.place(Place::Changes)?);
                 let mode = Mode::from_bits_retain(file.mode);
-                match make::copy_file(from, to, &file.path, mode) {
+                match make::copy_file(from, to, &file.path, mode, MAX_COPY) {
                     Err(errno @ (Errno::ENOSPC | Errno::EDQUOT | Errno::ENOMEM)) => Err(errno),
                     // Gone or closed meanwhile, or changed by an earlier boot.
                     _ => Ok(()),

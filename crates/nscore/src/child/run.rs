@@ -1,7 +1,7 @@
 //! The child from its first action to the exec of the program.
 
 use std::ffi::OsStr;
-use std::os::fd::{AsFd as _, BorrowedFd};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 
 use nix::errno::Errno;
@@ -19,8 +19,8 @@ use crate::child::{NAME, sealed, user};
 use crate::exec::candidate::HEADER;
 use crate::exec::login::Login;
 use crate::plan::action::Action;
+use crate::plan::mounts;
 use crate::plan::place::Place;
-use crate::sys::socket::MAX_FDS;
 use crate::sys::{Sys, descriptors, ids, make, mount, path, process, shim, signal};
 
 /// What is made for the child, because it cannot, or at a price.
@@ -31,11 +31,19 @@ pub(crate) struct Room<'a> {
     /// The offsets of clocks that start at zero now, time_namespaces(7).
     clocks: String,
     new_changes: bool,
+    trees: Vec<Option<OwnedFd>>,
+    opened: Vec<Option<OwnedFd>>,
 }
 
 impl<'a> Room<'a> {
-    /// Enough for these actions, on changes that are new or have been used.
-    pub(crate) fn for_actions(actions: &'a [Action], new_changes: bool) -> Sys<Room<'a>> {
+    /// Enough for these actions and trees, on changes that are new or have been used.
+    pub(crate) fn for_actions(
+        actions: &'a [Action],
+        trees: usize,
+        new_changes: bool,
+    ) -> Sys<Room<'a>> {
+        let opens = |action: &&Action| matches!(action, Action::Mounts(mounts::Step::Open { .. }));
+        let none = |count| std::iter::repeat_with(|| None).take(count).collect();
         let names = |action: &Action| match action {
             Action::MakeDir(_) => 1,
             Action::ShowResolver => 1,
@@ -53,6 +61,8 @@ impl<'a> Room<'a> {
             header: vec![0; HEADER],
             clocks: format!("monotonic -{monotonic} 0\nboottime -{boottime} 0\n"),
             new_changes,
+            trees: none(trees),
+            opened: none(actions.iter().filter(opens).count()),
         })
     }
 }
@@ -74,8 +84,8 @@ pub(crate) fn run<'a>(
         places: [const { None }; Place::COUNT],
         made: room.made,
         told: false,
-        trees: [const { None }; MAX_FDS],
-        opened: [const { None }; MAX_FDS],
+        trees: room.trees,
+        opened: room.opened,
         console: None,
         login: room.login,
         clocks: room.clocks,
@@ -114,11 +124,8 @@ impl<'a> Child<'a> {
     fn step<'r>(&mut self, action: &'a Action, room: &'r mut [u8]) -> Result<(), Failed<'r>> {
         match action {
             Action::AwaitGo => {
-                let trees = Go::receive(self.socket).map_err(Failed::talk)?;
-                // A mounter has had them, and leaves some to init.
-                for (slot, tree) in self.trees.iter_mut().zip(trees) {
-                    *slot = tree.or(slot.take());
-                }
+                // A mounter has had the trees, and leaves some to init.
+                Go::receive(self.socket, &mut self.trees).map_err(Failed::talk)?;
             }
             Action::EnterTime => enter_time(&self.clocks)?,
             Action::EnterCgroup => nix::sched::unshare(CloneFlags::CLONE_NEWCGROUP)?,

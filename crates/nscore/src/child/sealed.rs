@@ -63,7 +63,7 @@ pub(crate) fn exec<'a>(
 /// Waits until the supervisor has heard a failure out and no longer needs this
 /// process: it may still have to remove what was made for it.
 pub(crate) fn await_end(socket: BorrowedFd) {
-    while Go::receive(socket).is_ok() {}
+    while Go::receive(socket, &mut []).is_ok() {}
 }
 
 /// How long to wait for the next word of a process that is about to exec. Once it is

@@ -9,7 +9,6 @@ use nix::sys::stat::Mode;
 use crate::exec::login::Login;
 use crate::plan::place::{At, Place};
 use crate::sys::Sys;
-use crate::sys::socket::MAX_FDS;
 
 /// What the child holds while it works.
 pub(super) struct Child<'a> {
@@ -22,9 +21,9 @@ pub(super) struct Child<'a> {
     /// The supervisor knows where that is.
     pub(super) told: bool,
     /// What the supervisor made for us, until it is used.
-    pub(super) trees: [Option<OwnedFd>; MAX_FDS],
+    pub(super) trees: Vec<Option<OwnedFd>>,
     /// What we have opened ourselves, until it is used.
-    pub(super) opened: [Option<OwnedFd>; MAX_FDS],
+    pub(super) opened: Vec<Option<OwnedFd>>,
     /// Master and slave of the console.
     pub(super) console: Option<(OwnedFd, OwnedFd)>,
     /// The user that the program runs as, if not container root.

@@ -38,7 +38,7 @@ impl Child<'_> {
         }
         Report::Running
             .send(self.socket, &fds[..count])
-            .and_then(|()| Go::receive(self.socket))
+            .and_then(|()| Go::receive(self.socket, &mut []))
             .map_err(Failed::talk)
             .map(drop)
     }

@@ -1,6 +1,7 @@
 //! From what was asked and what the machine is to what will be done. Everything here
 //! may look at the host and changes nothing; what comes of it is a plan, data alone.
 
+pub(crate) mod below;
 pub(crate) mod cgroup;
 pub(crate) mod helper;
 pub(crate) mod limits;

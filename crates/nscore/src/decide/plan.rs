@@ -1,18 +1,20 @@
 //! The plan of a start: every decision, in the order in which one rests on another.
 
 use std::cell::RefCell;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use nix::errno::Errno;
 use nix::sched::CloneFlags;
+use nix::sys::stat::{SFlag, fstat};
 
+use crate::decide::below::{Below, find};
 use crate::decide::mounts::recipe::Mounts;
 use crate::decide::overlay::root;
 use crate::decide::program::program;
 use crate::decide::steps::{Steps, Surroundings};
 use crate::decide::systemd;
 use crate::error::text::quoted;
-use crate::error::{Error, Result, c_string};
+use crate::error::{Error, Result};
 use crate::host::{Host, machine};
 use crate::plan::cgroup::LeafPlan;
 use crate::plan::maps::Maps;
@@ -22,6 +24,7 @@ use crate::plan::profile::{Profile, Terms};
 use crate::plan::{Life, MOUNTER, Plan, helper};
 use crate::spec::Spec;
 use crate::sys::descriptors;
+use crate::sys::path::{self, Known};
 
 /// Those of init, but for cgroup and time: these it makes itself.
 pub(crate) fn namespaces(spec: &Spec) -> CloneFlags {
@@ -38,7 +41,7 @@ pub(crate) fn namespaces(spec: &Spec) -> CloneFlags {
 /// anything has to be.
 fn nested(
     maps: &Maps,
-    root: &Path,
+    root: &Known,
     namespaces: CloneFlags,
     locked: bool,
     shown: &root::Root,
@@ -49,23 +52,20 @@ fn nested(
     let [uid_map, gid_map] = maps.identities()?;
     Ok(Some(Nested {
         namespaces,
-        root: c_string(root.as_os_str())?,
+        root: root.path().to_owned(),
         uid_map,
         gid_map,
         over_host: shown.over_host,
     }))
 }
 
-/// The path of the root from the host's root, without links.
-fn find_root(path: &Path) -> Result<PathBuf> {
-    let what = || format!("enter root file system {}", quoted(path));
-    let root = path
-        .canonicalize()
-        .map_err(|error| Error::io(what(), &error))?;
-    if root.is_dir() {
-        Ok(root)
-    } else {
-        Err(Error::errno(what(), Errno::ENOTDIR))
+/// The directory of the root, by its path from the host's root, without links.
+fn find_root(path: &Path) -> Result<Below> {
+    let failed = |errno| Error::errno(format!("enter root file system {}", quoted(path)), errno);
+    let (known, dir) = find(path).map_err(failed)?;
+    match path::kind(fstat(&dir).map_err(failed)?.st_mode) {
+        SFlag::S_IFDIR => Ok(Below::new(known, dir)),
+        _ => Err(failed(Errno::ENOTDIR)),
     }
 }
 
@@ -104,6 +104,7 @@ impl Plan {
             console: own.then_some(host.terminals.streams),
         };
         let namespaces = namespaces(spec);
+        let root = root.known().clone();
         let nested = nested(&maps, &root, namespaces, mounts.locked, &shown)?;
         let mounter = nested.is_some().then_some(MOUNTER);
         let steps = Steps {

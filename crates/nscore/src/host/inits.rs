@@ -3,8 +3,8 @@
 
 use std::ffi::OsStr;
 use std::fs;
-use std::os::unix::ffi::OsStrExt as _;
-use std::path::Path;
+
+use crate::proc::process::comm;
 
 /// What stops an init.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,12 +37,12 @@ pub(crate) fn method(program: &OsStr, called: &OsStr) -> Option<Method> {
     })
 }
 
-/// How the process is asked to stop, if it is an init of the table. Its
-/// program is what the kernel says it runs, and only the name counts.
+/// How the process is asked to stop, if it is an init of the table. Only the names
+/// count, and both are the kernel's word: that of the file that runs, and what it was
+/// executed by. The process's own arguments are memory of the container's, which it
+/// can make as long and as slow to read as it likes.
 pub(crate) fn of(init: libc::pid_t) -> Option<Method> {
     let program = fs::read_link(format!("/proc/{init}/exe")).ok()?;
-    let command = fs::read(format!("/proc/{init}/cmdline")).unwrap_or_default();
-    let called = command.split(|byte| *byte == 0).next().unwrap_or_default();
-    let called = Path::new(OsStr::from_bytes(called)).file_name()?;
-    method(program.file_name()?, called)
+    let called = comm(init)?;
+    method(program.file_name()?, OsStr::new(&called))
 }

@@ -89,10 +89,13 @@ fn find(layers: &[OwnedFd], path: &Path) -> Option<Program> {
     }
     let file = file?;
     let known = format!("/proc/self/fd/{}", file.as_raw_fd());
-    // To open anything else but a file could wait, or have an effect.
+    // To open anything else but a file could wait, or have an effect; and somebody's
+    // lease on it could keep us waiting, open(2).
+    let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
     let mut start = [0; 2];
     let script = fs::metadata(&known).is_ok_and(|file| file.is_file())
-        && File::open(&known).is_ok_and(|mut file| file.read_exact(&mut start).is_ok())
+        && open(known.as_str(), flags, Mode::empty())
+            .is_ok_and(|file| File::from(file).read_exact(&mut start).is_ok())
         && start == *b"#!";
     Some(Program {
         name: at.file_name()?.to_os_string(),

@@ -62,7 +62,8 @@ impl Entry {
         let role = Role::Command {
             shares_terminal: self.share_terminal,
         };
-        let outcome = supervise::until_end(command, console, Attached::default(), &signals, role)?;
+        let outcome =
+            supervise::until_end(command, console, Attached::default(), None, &signals, role)?;
         joiner.release();
         Ok(outcome)
     }

@@ -21,7 +21,7 @@ use crate::proc::namespaces::{self, is_user_initial};
 use crate::proc::process::Status;
 use crate::spec::name::Name;
 use crate::spec::target::Target;
-use crate::supervise::record::Record;
+use crate::supervise::record::{Allowance, Record};
 use crate::sys::child::Process;
 use crate::sys::process;
 
@@ -48,7 +48,7 @@ fn of_user(user: u32, what: &str) -> Result<Vec<Container>> {
 fn one_of(found: Vec<Container>, what: String, none: &str) -> Result<Found> {
     match &found[..] {
         [one] => Found::new(one.supervisor, one.init, one.terms, &what),
-        [] => match &Container::all()?[..] {
+        [] => match &Container::all()?.running[..] {
             [] => Err(Error::new(what, none).with_hint("no container of yours is running")),
             running => Err(Error::new(what, none).with_list(list::on_stderr(running))),
         },
@@ -104,7 +104,7 @@ fn by_pid(pid: libc::pid_t) -> Result<Found> {
     })?;
     // Most name a supervisor, and a process that is where one must be and holds
     // the record of one needs no longer look.
-    let found = match is_ours(pid).then(|| Record::of(pid)) {
+    let found = match is_ours(pid).then(|| Record::of(pid, &mut Allowance::default())) {
         Some(Ok(Some(record))) => Found::new(pid, record.init, record.terms, &what)?,
         _ => by_ancestor(pid, &what)?,
     };
@@ -127,6 +127,7 @@ fn by_ancestor(pid: libc::pid_t, what: &str) -> Result<Found> {
     }
     let record = match record_of(at) {
         Err(Errno::EAGAIN) => Err(Error::new(what, "it is still being started")),
+        Err(Errno::EDQUOT) => Err(Error::new(what, "its descriptors take too long to look at")),
         // What a record would say of it cannot be read from below either.
         Err(Errno::EACCES | Errno::EPERM) if !is_user_initial() => {
             Err(Error::new(what, "this user namespace may not look at it")
@@ -146,16 +147,18 @@ fn by_ancestor(pid: libc::pid_t, what: &str) -> Result<Found> {
             Err(Error::new(what, "it was started in another user namespace")
                 .with_hint("inject from there"))
         }
-        (Some(record), _) => Found::new(at, record.init, record.terms, what),
+        (Some(record), _) if record.owner == status.user => {
+            Found::new(at, record.init, record.terms, what)
+        }
         (None, Some(inside)) => {
             let injected = |it: &Container| {
                 namespaces::share(&it.init.to_string(), &inside.to_string(), "pid")
             };
-            let found = Container::all()?.into_iter().find(injected);
+            let found = Container::all()?.running.into_iter().find(injected);
             let found = found.ok_or_else(|| no_container(what, pid))?;
             Found::new(found.supervisor, found.init, found.terms, what)
         }
-        (None, None) => Err(no_container(what, pid)),
+        (Some(_), _) | (None, None) => Err(no_container(what, pid)),
     }
 }
 

@@ -1,9 +1,10 @@
 //! The list as JSON, RFC 8259. Written here, because a terminal may show it:
-//! every control character is escaped, of which the format itself asks only for
-//! some. Bytes outside UTF-8 become U+FFFD.
+//! every character that it would not show as it is is escaped, of which the format
+//! itself asks only for some. Bytes outside UTF-8 become U+FFFD.
 
 use std::fmt::Write as _;
 
+use crate::error::text::is_shown;
 use crate::join::containers::Container;
 
 /// An array of objects, a line each.
@@ -39,9 +40,13 @@ fn string(text: &str) -> String {
     for c in text.chars() {
         match c {
             '"' | '\\' => out.extend(['\\', c]),
-            // Cannot fail: it is a String. No control character is beyond U+FFFF.
-            c if c.is_control() => drop(write!(out, "\\u{:04x}", u32::from(c))),
-            c => out.push(c),
+            c if is_shown(c) => out.push(c),
+            c => {
+                for unit in c.encode_utf16(&mut [0; 2]) {
+                    // Cannot fail: it is a String.
+                    let _ = write!(out, "\\u{unit:04x}");
+                }
+            }
         }
     }
     out.push('"');

@@ -53,8 +53,8 @@ pub fn table(containers: &[Container], width: Option<usize>) -> String {
         let cells = row.iter().zip(widths).zip(NUMBERS);
         let cells: Vec<String> = cells
             .map(|((cell, width), number)| match number {
-                true => format!("{cell:>width$}"),
-                false => format!("{cell:width$}"),
+                true => blanks(cell, width) + cell,
+                false => cell.clone() + &blanks(cell, width),
             })
             .collect();
         let line = cells.join(GAP);
@@ -116,6 +116,11 @@ fn duration(time: Duration) -> String {
         (0, ..) => format!("{hours}h{:02}m", minutes % 60),
         _ => format!("{days}d{:02}h", hours % 24),
     }
+}
+
+/// What the cell lacks to this width. The standard library's own way ends at 65,535.
+fn blanks(cell: &str, width: usize) -> String {
+    " ".repeat(width.saturating_sub(cell.chars().count()))
 }
 
 /// At most so many characters of the text, with a mark where some are missing.

@@ -30,7 +30,7 @@ use crate::spec::environ::Assignment;
 use crate::spec::target::Target;
 use crate::spec::user::UserSpec;
 use crate::supervise::outcome::Outcome;
-use crate::supervise::record::Record;
+use crate::supervise::record::{Allowance, Record};
 
 /// A command to run in a container.
 #[derive(Debug, Clone)]
@@ -128,7 +128,8 @@ impl Join {
             .command
             .first()
             .and_then(|word| word.to_str()?.parse().ok());
-        match word.filter(|pid| matches!(Record::of(*pid), Ok(Some(_)))) {
+        match word.filter(|pid| matches!(Record::of(*pid, &mut Allowance::default()), Ok(Some(_))))
+        {
             Some(two) => error.with_hint(format!(
                 "several containers are running, {one} and {two} among them: inject -l lists them"
             )),

@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use crate::error::text::quoted;
+use crate::error::text::{quoted, quoted_c};
 use crate::plan::Plan;
 use crate::plan::action::Action;
 use crate::sys::namespaces::Set;
@@ -54,7 +54,7 @@ impl Plan {
             let guard = "fork a guard that kills init and removes its cgroup when contain ends";
             writeln!(f, "{guard}\n{leaf}")?;
         }
-        writeln!(f, "enter root file system {}", quoted(&self.root))
+        writeln!(f, "enter root file system {}", quoted_c(self.root.path()))
     }
 
     /// While there is a process to become init, which waits.

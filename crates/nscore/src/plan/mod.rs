@@ -23,7 +23,6 @@ pub(crate) mod words;
 use std::cell::RefCell;
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use nix::sched::CloneFlags;
@@ -38,6 +37,7 @@ use crate::plan::store::Store;
 use crate::plan::tree::Tree;
 use crate::spec::name::Name;
 use crate::spec::stop::StopSignal;
+use crate::sys::path::Known;
 
 /// A start, decided. Displays as one step a line, in their order.
 #[derive(Debug)]
@@ -45,7 +45,7 @@ pub struct Plan {
     /// What the user should know although the start goes on. Printing it is the
     /// caller's part.
     pub warnings: Vec<String>,
-    pub(crate) root: PathBuf,
+    pub(crate) root: Known,
     /// The directory of `--upper`.
     pub(crate) store: Option<Store>,
     /// What the supervisor clones for the child, sent with the go.

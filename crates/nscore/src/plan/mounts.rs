@@ -9,6 +9,7 @@ use crate::error::hint::advice::Op;
 use crate::error::text::quoted_c;
 use crate::plan::place::Place;
 use crate::sys::mount::{Depth, flag_words};
+use crate::sys::path::Known;
 
 /// A place below the root.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,7 +46,7 @@ pub(crate) enum Step {
     /// Clone what is at this path of the host, with all that is mounted below
     /// it or without, while our rights are the caller's.
     Open {
-        path: CString,
+        source: Known,
         depth: Depth,
         slot: usize,
     },
@@ -98,7 +99,7 @@ impl Step {
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Step::Open { path, .. } => write!(f, "open {}", quoted_c(path)),
+            Step::Open { source, .. } => write!(f, "open {}", quoted_c(source.path())),
             Step::MakePoint(point) => write!(f, "make mount point /{}", quoted_c(&point.path)),
             Step::MakeLink { path, target } => {
                 write!(f, "link /{} to {}", quoted_c(path), quoted_c(target))

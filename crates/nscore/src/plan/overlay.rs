@@ -18,6 +18,7 @@ use std::fmt;
 
 use crate::error::hint::advice::Op;
 use crate::error::text::quoted_c;
+use crate::sys::path::Known;
 
 /// A directory or file, and its mode.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,6 +83,9 @@ pub(crate) enum Mask {
     Whiteout(CString),
 }
 
+/// Files that are copied to the changes are smaller: what is larger is data.
+pub(crate) const MAX_COPY: libc::off_t = 1 << 20;
+
 /// What says in work/ that the changes are no longer new. The names of the kernel's
 /// own are numbers.
 pub(crate) const BEGUN: &CStr = c"begun";
@@ -91,7 +95,7 @@ pub(crate) const BEGUN: &CStr = c"begun";
 pub(crate) enum Step {
     /// Open the upper directory with the caller's own rights, so before the
     /// change of ids.
-    OpenStore(CString),
+    OpenStore(Known),
     /// Memory over the working directory, which stays open as the lower root.
     Scratch,
     /// Changes and work.
@@ -132,7 +136,9 @@ impl Step {
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Step::OpenStore(path) => write!(f, "open upper directory {}", quoted_c(path)),
+            Step::OpenStore(known) => {
+                write!(f, "open upper directory {}", quoted_c(known.path()))
+            }
             Step::Scratch => write!(f, "mount memory for the layers of overlays"),
             Step::Store(StoreSource::Memory) => write!(f, "keep changes in memory"),
             Step::Store(_) => write!(f, "keep changes in the upper directory"),

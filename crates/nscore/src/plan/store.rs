@@ -1,19 +1,17 @@
 //! The directory of `--upper`: one container at a time by a lock on it, and in
 //! it changes/ and work/, made at first use.
 
-use std::ffi::{CString, OsStr};
 use std::fmt;
-use std::os::unix::ffi::OsStrExt as _;
-use std::path::{Path, PathBuf};
+use std::os::fd::AsFd as _;
 
 use crate::error::text::quoted_c;
 use crate::plan::overlay::BEGUN;
+use crate::sys::path::{self, FIND_DIR, Known};
 
 /// A directory for changes, decided.
 #[derive(Debug)]
 pub(crate) struct Store {
-    /// Absolute and without links.
-    pub(crate) path: CString,
+    pub(crate) known: Known,
     /// Who owns what is made in it: the container's root, in our ids.
     pub(crate) owner: (u32, u32),
 }
@@ -21,21 +19,15 @@ pub(crate) struct Store {
 impl Store {
     /// No container has come as far as to change anything.
     pub(crate) fn is_new(&self) -> bool {
-        !self.work().join(begun()).exists()
+        let dir = self.known.open(FIND_DIR);
+        let work = dir.and_then(|dir| path::open_dir(dir.as_fd(), c"work"));
+        !work.is_ok_and(|work| path::open_dir(work.as_fd(), BEGUN).is_ok())
     }
-
-    pub(crate) fn work(&self) -> PathBuf {
-        Path::new(OsStr::from_bytes(self.path.to_bytes())).join("work")
-    }
-}
-
-pub(crate) fn begun() -> &'static OsStr {
-    OsStr::from_bytes(BEGUN.to_bytes())
 }
 
 impl fmt::Display for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let path = quoted_c(&self.path);
+        let path = quoted_c(self.known.path());
         write!(f, "lock {path}, and make changes and work in it")
     }
 }

@@ -8,6 +8,7 @@ use std::fmt;
 use crate::error::hint::advice::Op;
 use crate::error::text::quoted_c;
 use crate::sys::mount::Depth;
+use crate::sys::path::Known;
 
 /// One tree, decided.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,26 +16,26 @@ pub(crate) enum Tree {
     /// The whole root with what is mounted below it, for use as it is. Where
     /// the kernel or a file system cannot do that the child shows it with the
     /// ids on disk, as if nothing had been asked.
-    Whole(CString),
+    Whole(Known),
     /// The root alone, as a layer.
-    Root(CString),
+    Root(Known),
     /// What is mounted at this path below the root, as a layer; with the ids
     /// on disk where its file system can do no other.
-    Part(CString, CString),
+    Part(Known, CString),
     /// The directory that changes go to.
-    Changes(CString),
+    Changes(Known),
     /// The source of a bind, with the ids on disk.
-    Bind { path: CString, depth: Depth },
+    Bind { source: Known, depth: Depth },
 }
 
 impl Tree {
-    pub(crate) fn base(&self) -> &CStr {
+    pub(crate) fn base(&self) -> &Known {
         match self {
-            Tree::Whole(path)
-            | Tree::Root(path)
-            | Tree::Part(path, _)
-            | Tree::Changes(path)
-            | Tree::Bind { path, .. } => path,
+            Tree::Whole(base)
+            | Tree::Root(base)
+            | Tree::Part(base, _)
+            | Tree::Changes(base)
+            | Tree::Bind { source: base, .. } => base,
         }
     }
 
@@ -48,10 +49,12 @@ impl Tree {
 
 impl fmt::Display for Tree {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "clone {}", quoted_c(self.base()))?;
+        write!(f, "clone {}", quoted_c(self.base().path()))?;
         match self {
             Tree::Bind { .. } => return f.write_str(" to bind it"),
-            Tree::Part(_, inside) => write!(f, "{}{}", separator(self.base()), quoted_c(inside))?,
+            Tree::Part(_, inside) => {
+                write!(f, "{}{}", separator(self.base().path()), quoted_c(inside))?
+            }
             Tree::Whole(_) => f.write_str(" and what is mounted there")?,
             Tree::Root(_) | Tree::Changes(_) => {}
         }

@@ -34,13 +34,22 @@ impl Untold {
     }
 }
 
+/// Longer than any file of the kernel's that tells of what is here: a hundred thousand
+/// mounts, which is as many as a mount namespace may have, fit.
+const MOST: u64 = 64 << 20;
+
 /// A file of the kernel's, which has no size that could be asked for first, in
 /// one read if it is as short as most are.
+///
+/// # Errors
+/// EFBIG for one that is longer than any is: half of it would be taken for all.
 pub(crate) fn bytes(path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
-    const MOST: u64 = 16 << 20;
     let mut bytes = Vec::with_capacity(4096);
-    File::open(path)?.take(MOST).read_to_end(&mut bytes)?;
-    Ok(bytes)
+    let read = File::open(path)?.take(MOST + 1).read_to_end(&mut bytes)?;
+    match read as u64 > MOST {
+        true => Err(Errno::EFBIG.into()),
+        false => Ok(bytes),
+    }
 }
 
 /// The same as text. It may hold a name that somebody else chose: what of that

@@ -1,13 +1,14 @@
 //! The directory of `--upper`, prepared: who owns it, and that it is used by one
 //! container at a time.
 
-use std::ffi::{CStr, OsString};
-use std::fs::{self, File};
-use std::io::{self, ErrorKind};
-use std::os::fd::{AsFd as _, BorrowedFd};
+use std::ffi::{CStr, OsStr, OsString};
+use std::fs::File;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
 use std::thread;
 use std::time::Duration;
 
+use nix::dir::Dir;
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg, OFlag};
 use nix::sys::stat::{self, Mode};
@@ -16,8 +17,10 @@ use nix::unistd::{self, Gid, Uid};
 use crate::error::digits::are_digits;
 use crate::error::text::{quoted, quoted_c};
 use crate::error::{Error, Result};
-use crate::plan::store::{Store, begun};
-use crate::sys::{make, path};
+use crate::plan::overlay::BEGUN;
+use crate::plan::store::Store;
+use crate::proc;
+use crate::sys::{Sys, make, path};
 
 /// The right to use one; it ends when the last descriptor of it closes.
 pub(crate) struct Lock(Flock<File>);
@@ -30,7 +33,7 @@ impl Lock {
 
 /// Gives a directory that we have made to its owner. Whoever has the one around it may
 /// have put something else there meanwhile.
-fn give(dir: &File, name: &CStr, uid: Uid, gid: Gid) -> std::result::Result<(), Errno> {
+fn give(dir: &OwnedFd, name: &CStr, uid: Uid, gid: Gid) -> Sys<()> {
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY;
     let made = path::open_below(dir.as_fd(), name, flags)?;
     if stat::fstat(&made)?.st_uid != unistd::geteuid().as_raw() {
@@ -40,7 +43,7 @@ fn give(dir: &File, name: &CStr, uid: Uid, gid: Gid) -> std::result::Result<(), 
 }
 
 /// One whose supervisor was killed has it until its guard has seen to the end of it.
-fn lock(dir: File) -> std::result::Result<Flock<File>, Errno> {
+fn lock(dir: File) -> Sys<Flock<File>> {
     const TRIES: usize = 50;
     const PAUSE: Duration = Duration::from_millis(10);
     let mut dir = dir;
@@ -54,57 +57,64 @@ fn lock(dir: File) -> std::result::Result<Flock<File>, Errno> {
     Flock::lock(dir, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| errno)
 }
 
+/// Something in work/ that overlays have not left there. The kernel removes what is in
+/// its way.
+fn strange_work(work: &File) -> Sys<Option<OsString>> {
+    let mut entries = Dir::from_fd(work.try_clone().map_err(proc::errno)?.into())?;
+    for entry in entries.iter() {
+        let entry = entry?;
+        let name = entry.file_name();
+        let ours = [c".", c"..", BEGUN].contains(&name);
+        if !ours && !name.to_str().is_ok_and(are_digits) {
+            return Ok(Some(OsStr::from_bytes(name.to_bytes()).to_owned()));
+        }
+    }
+    Ok(None)
+}
+
 impl Store {
-    /// Locks the directory and makes changes/ and work/ in it.
+    /// Makes changes/ and work/ in the directory, and takes work/ for this container.
+    /// Nobody but its owner can open that, so nobody else can keep it from us.
     ///
     /// # Errors
     /// When another container has it, or nothing can be made there.
     pub(crate) fn prepare(&self) -> Result<Lock> {
-        let shown = quoted_c(&self.path);
-        let dir = path::open_known_dir(&self.path, OFlag::O_RDONLY)
-            .map_err(|errno| Error::errno(format!("open upper directory {shown}"), errno))?;
-        let lock = lock(File::from(dir)).map_err(|errno| match errno {
+        let shown = quoted_c(self.known.path());
+        let failed = |what: &str| {
+            let what = format!("{what} upper directory {shown}");
+            move |errno| match errno {
+                Errno::ESTALE => Error::new(what, "something else is there by now"),
+                errno => Error::errno(what, errno),
+            }
+        };
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY;
+        let dir = self.known.open(flags).map_err(failed("open"))?;
+        self.make(&dir, c"work", 0o700)
+            .map_err(failed("make work in"))?;
+        let work = path::open_below(dir.as_fd(), c"work", flags).map_err(failed("open work in"))?;
+        // One of an earlier version may be open to others.
+        let _ = stat::fchmod(&work, Mode::S_IRWXU);
+        let lock = lock(File::from(work)).map_err(|errno| match errno {
             Errno::EWOULDBLOCK => Error::new(
                 format!("use upper directory {shown}"),
                 "another container uses it",
             ),
-            errno => Error::errno(format!("lock upper directory {shown}"), errno),
+            errno => failed("lock")(errno),
         })?;
-        let looked = |error| Error::io(format!("look at work in upper directory {shown}"), &error);
-        if let Some(name) = self.strange_work().map_err(looked)? {
+        if let Some(name) = strange_work(&lock).map_err(failed("look at work in"))? {
             let reason = format!("its work/ holds {}, which is no container's", quoted(&name));
             return Err(Error::new(format!("use upper directory {shown}"), reason)
                 .with_hint("give it a directory of its own"));
         }
-        for name in [c"changes", c"work"] {
-            self.make(&lock, name).map_err(|errno| {
-                let name = quoted_c(name);
-                Error::errno(format!("make {name} in upper directory {shown}"), errno)
-            })?;
-        }
+        self.make(&dir, c"changes", 0o755)
+            .map_err(failed("make changes in"))?;
         Ok(Lock(lock))
     }
 
-    /// Something in work/ that overlays have not left there. The kernel removes what
-    /// is in its way.
-    fn strange_work(&self) -> io::Result<Option<OsString>> {
-        let entries = match fs::read_dir(self.work()) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            other => other?,
-        };
-        for entry in entries {
-            let name = entry?.file_name();
-            if name != begun() && !name.to_str().is_some_and(are_digits) {
-                return Ok(Some(name));
-            }
-        }
-        Ok(None)
-    }
-
-    fn make(&self, dir: &File, name: &CStr) -> std::result::Result<(), Errno> {
+    fn make(&self, dir: &OwnedFd, name: &CStr, mode: libc::mode_t) -> Sys<()> {
         // The caller's umask is not the container's.
         let umask = stat::umask(Mode::empty());
-        let made = stat::mkdirat(dir, name, Mode::from_bits_retain(0o755));
+        let made = stat::mkdirat(dir, name, Mode::from_bits_retain(mode));
         stat::umask(umask);
         match made {
             // What is there already is a container's, and is looked at by the

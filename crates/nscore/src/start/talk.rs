@@ -111,14 +111,20 @@ impl<'a> Talk<'a> {
         }
     }
 
-    /// Waits for the exec of init. Signals wait as well: init is to have them.
+    /// Waits for the exec of init. Signals wait as well, because init is to have them;
+    /// unless it takes long: a file system, or somebody's lease on the file, can keep
+    /// an exec for as long as it likes.
     pub(crate) fn await_exec(&self) -> Result<()> {
+        const LONG: u16 = 1000;
         let mut tried = None;
         loop {
             let fds = [self.socket.as_fd(), self.child.pidfd()];
-            let mut fds = fds.map(|fd| PollFd::new(fd, PollFlags::POLLIN));
-            poll(&mut fds, sealed::patience(tried.as_ref()))
-                .map_err(|errno| Error::errno("start init", errno))?;
+            let mut watched = fds.map(|fd| PollFd::new(fd, PollFlags::POLLIN));
+            let ready = poll(&mut watched, LONG);
+            if ready.map_err(|errno| Error::errno("start init", errno))? == 0 {
+                let limit = sealed::patience(tried.as_ref());
+                self.signals.wait_for_any(fds, limit, "start init")?;
+            }
             if !socket::is_readable(self.socket.as_fd()) {
                 return Ok(());
             }

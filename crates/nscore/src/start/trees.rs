@@ -4,7 +4,7 @@
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, OFlag};
+use nix::fcntl::OFlag;
 
 use crate::error::{Error, Result};
 use crate::plan::tree::Tree;
@@ -52,10 +52,11 @@ impl Tree {
     /// without.
     fn clone_for(&self, ids: BorrowedFd) -> Sys<Option<OwnedFd>> {
         let flags = OFlag::O_PATH | OFlag::O_DIRECTORY;
-        let base = || path::open_known_dir(self.base(), flags);
+        let base = || self.base().open(flags);
         match self {
-            Tree::Bind { path, depth } => {
-                let tree = mount::open_tree(AT_FDCWD, path, *depth)?;
+            Tree::Bind { source, depth } => {
+                let source = source.open(OFlag::O_PATH)?;
+                let tree = mount::open_tree(source.as_fd(), c"", *depth)?;
                 layers::separate(tree.as_fd(), *depth, None)?;
                 Ok(Some(tree))
             }

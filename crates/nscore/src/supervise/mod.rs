@@ -3,6 +3,7 @@
 pub(crate) mod console;
 pub(crate) mod network;
 pub(crate) mod outcome;
+pub(crate) mod ready;
 pub(crate) mod record;
 pub(crate) mod resolv;
 pub(crate) mod resting;
@@ -23,6 +24,7 @@ use crate::error::{Error, Result};
 use crate::supervise::console::{Console, Event};
 use crate::supervise::network::Attached;
 use crate::supervise::outcome::Outcome;
+use crate::supervise::ready::Ready;
 use crate::supervise::resting::Resting;
 use crate::supervise::signals::{Arrived, Signals};
 use crate::supervise::state::{Role, Supervisor};
@@ -38,6 +40,7 @@ pub(crate) fn until_end(
     process: Process,
     console: Option<Console>,
     network: Attached,
+    ready: Option<Ready>,
     signals: &Signals,
     role: Role<'_>,
 ) -> Result<Outcome> {
@@ -46,6 +49,7 @@ pub(crate) fn until_end(
         process,
         console,
         network,
+        ready,
         signals,
         role,
         stop: None,
@@ -89,17 +93,21 @@ impl Supervisor<'_> {
             Some(stopper) => PollFd::new(stopper.pidfd(), PollFlags::POLLIN),
             None => none(),
         };
+        let ready = match &self.ready {
+            Some(ready) => PollFd::new(ready.as_fd(), PollFlags::POLLOUT),
+            None => none(),
+        };
         let network = self.network.poll_fds();
         let network = network.map(|fd| fd.map(|fd| PollFd::new(fd, PollFlags::POLLIN)));
         let [pasta, resolv] = network.map(|fd| fd.unwrap_or_else(none));
         let mut fds = [
-            process, signals, stopper, pasta, resolv, master, keyboard, screen,
+            process, signals, stopper, ready, pasta, resolv, master, keyboard, screen,
         ];
         match poll(&mut fds, self.patience()) {
             Ok(_) | Err(Errno::EINTR) => {}
             Err(errno) => return Err(errno),
         }
-        let [process, _, stopper, pasta, resolv, found @ ..] =
+        let [process, _, stopper, ready, pasta, resolv, found @ ..] =
             fds.map(|fd| fd.revents().unwrap_or(PollFlags::empty()));
         if process.contains(PollFlags::POLLIN) {
             return Ok(true);
@@ -107,6 +115,10 @@ impl Supervisor<'_> {
         self.handle_signals();
         if stopper.contains(PollFlags::POLLIN) {
             self.stopper_ended();
+        }
+        if !ready.is_empty() {
+            // Who cannot be told is no worse off than one who has left.
+            self.ready.take_if(|ready| ready.tell().unwrap_or(true));
         }
         if let Some(news) = self.network.handle([pasta, resolv]) {
             terminal::tell(&news);

@@ -8,12 +8,14 @@ use std::io::{Read as _, Write as _};
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use nix::NixPath;
 use nix::dir::Dir;
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, OFlag, fcntl, openat, readlinkat};
+use nix::fcntl::{FcntlArg, OFlag, fcntl, open, openat, readlinkat};
 use nix::sys::stat::{Mode, SFlag, fstat};
+use nix::unistd::geteuid;
 
 use crate::error::{Error, Result};
 use crate::plan::Plan;
@@ -31,8 +33,30 @@ const LINK: &str = "/memfd:contain (deleted)";
 /// The first field: which fields to expect.
 const VERSION: &str = "contain 1";
 
-/// More than a command line can be: 6 MiB, execve(2).
-const MAX_SIZE: u64 = 8 << 20;
+/// What one may take: anybody can publish one for others to read.
+const MAX_SIZE: usize = 32 << 10;
+
+/// What of a command, and of a network, is told; a mark says that there is more.
+const MAX_COMMAND: usize = 16 << 10;
+const MAX_NET: usize = 4 << 10;
+const MORE: &str = "…";
+
+/// What looking for the records of one user may cost whoever looks: a process can hold
+/// descriptors without number that are called like one.
+#[derive(Debug, Clone)]
+pub(crate) struct Allowance {
+    time: Duration,
+    bytes: usize,
+}
+
+impl Default for Allowance {
+    fn default() -> Self {
+        Allowance {
+            time: Duration::from_secs(1),
+            bytes: 16 << 20,
+        }
+    }
+}
 
 /// A container's own words. Fields are `NAME=VALUE` with a NUL after each.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,6 +74,8 @@ pub(crate) struct Record {
     pub(crate) net: String,
     /// On what terms it is entered.
     pub(crate) terms: Terms,
+    /// The user who made it, for a reader.
+    pub(crate) owner: u32,
 }
 
 impl Record {
@@ -61,10 +87,11 @@ impl Record {
             init,
             name: plan.name.clone(),
             started: process::clocks().map_or(0, |(_, boottime)| boottime),
-            root: plan.root.clone(),
+            root: plan.root.as_path().to_owned(),
             command: plan.command.clone(),
             net: plan.network.net.to_string(),
             terms: plan.life.terms,
+            owner: geteuid().as_raw(),
         };
         let failed = |errno| Error::errno("publish the container's record", errno);
         let fd = match descriptors::memfd(NAME, false) {
@@ -84,56 +111,101 @@ impl Record {
             .map_err(|errno| Error::errno("publish the container's record", errno))
     }
 
-    /// The record that process `pid` holds; None when it holds none.
+    /// The record that process `pid` holds; None when it holds none of its owner's.
     ///
     /// # Errors
     /// EACCES when its descriptors are not ours to see, ENOENT when it is gone,
-    /// EAGAIN while its container is being started.
-    pub(crate) fn of(pid: libc::pid_t) -> Sys<Option<Record>> {
+    /// EAGAIN while its container is being started, EDQUOT when the search has used
+    /// up what it may.
+    pub(crate) fn of(pid: libc::pid_t, allowance: &mut Allowance) -> Sys<Option<Record>> {
+        let begun = Instant::now();
+        let time = allowance.time;
+        let has_time = || match begun.elapsed() < time {
+            true => Ok(()),
+            false => Err(Errno::EDQUOT),
+        };
+        let found = Record::search(pid, &mut allowance.bytes, has_time);
+        allowance.time = time.saturating_sub(begun.elapsed());
+        found
+    }
+
+    fn search(
+        pid: libc::pid_t,
+        bytes: &mut usize,
+        has_time: impl Fn() -> Sys<()>,
+    ) -> Sys<Option<Record>> {
         let flags = OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
         let mut dir = Dir::open(format!("/proc/{pid}/fd").as_str(), flags, Mode::empty())?;
+        // Whoever the process runs as, or root where that has changed.
+        let owner = fstat(&dir)?.st_uid;
         // One of the first that a supervisor opens. To ask for a few names is
         // cheaper than to have them all listed.
         for fd in 3..8 {
-            if let Some(record) = Record::behind(&dir, fd.to_string().as_str())? {
+            has_time()?;
+            if let Some(record) = Record::behind(&dir, fd.to_string().as_str(), owner, bytes)? {
                 return Ok(Some(record));
             }
         }
-        // Read to its end first: the kernel lists as many as fit at once.
-        let entries = dir.iter().collect::<Sys<Vec<_>>>()?;
+        // Listed first: the kernel lists as many as fit at once.
+        let mut entries = Vec::new();
+        for entry in dir.iter() {
+            has_time()?;
+            entries.push(entry?);
+        }
         for entry in entries {
-            if let Some(record) = Record::behind(&dir, entry.file_name())? {
+            has_time()?;
+            if let Some(record) = Record::behind(&dir, entry.file_name(), owner, bytes)? {
                 return Ok(Some(record));
             }
         }
         Ok(None)
     }
 
-    /// What this name of a descriptor in /proc/PID/fd stands for, if for a record.
-    fn behind<P: NixPath + ?Sized>(fds: &Dir, name: &P) -> Sys<Option<Record>> {
+    /// What this name of a descriptor in /proc/PID/fd stands for, if for a record of
+    /// this user's own making: a process takes along what it holds when a set-id
+    /// program makes it another's.
+    fn behind<P: NixPath + ?Sized>(
+        fds: &Dir,
+        name: &P,
+        owner: u32,
+        allowance: &mut usize,
+    ) -> Sys<Option<Record>> {
         if !readlinkat(fds, name).is_ok_and(|link| link == LINK) {
             return Ok(None);
         }
         // Anybody can show us anything by this name, a pipe or a device for example. To
         // open that could keep us waiting, or do worse.
         let found = openat(fds, name, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty())?;
-        if path::kind(fstat(&found)?.st_mode) != SFlag::S_IFREG {
+        let status = fstat(&found)?;
+        if path::kind(status.st_mode) != SFlag::S_IFREG || status.st_uid != owner {
             return Ok(None);
         }
+        // Somebody's lease on it would keep us waiting too, open(2).
+        let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
         let again = format!("/proc/self/fd/{}", found.as_raw_fd());
-        let file = fs::File::open(again).map_err(proc::errno)?;
+        let file = match open(again.as_str(), flags, Mode::empty()) {
+            Err(Errno::EWOULDBLOCK) => return Ok(None),
+            other => fs::File::from(other?),
+        };
         let Ok(seals) = fcntl(&file, FcntlArg::F_GET_SEALS) else {
             return Ok(None);
         };
-        let sealed = seals & SEALS.bits() == SEALS.bits();
-        let mut bytes = Vec::with_capacity(4096);
-        file.take(MAX_SIZE)
+        if seals & SEALS.bits() != SEALS.bits() {
+            return Err(Errno::EAGAIN);
+        }
+        // It can no longer grow.
+        let size = usize::try_from(status.st_size).unwrap_or(usize::MAX);
+        if size > MAX_SIZE {
+            return Ok(None);
+        }
+        *allowance = allowance.checked_sub(size).ok_or(Errno::EDQUOT)?;
+        let mut bytes = Vec::with_capacity(size);
+        let limit = MAX_SIZE as u64;
+        file.take(limit)
             .read_to_end(&mut bytes)
             .map_err(proc::errno)?;
-        match Record::decode(&bytes) {
-            Some(_) if !sealed => Err(Errno::EAGAIN),
-            record => Ok(record),
-        }
+        let record = Record::decode(&bytes);
+        Ok(record.map(|record| Record { owner, ..record }))
     }
 
     fn encode(&self) -> Vec<u8> {
@@ -150,7 +222,7 @@ impl Record {
             field("name", name.as_str().as_bytes());
         }
         field("root", self.root.as_os_str().as_bytes());
-        field("net", self.net.as_bytes());
+        field("net", told(&self.net, MAX_NET).as_bytes());
         field(
             "cgroup",
             if self.terms.cgroup {
@@ -159,7 +231,15 @@ impl Record {
                 b"caller's"
             },
         );
+        let mut room = MAX_COMMAND;
         for argument in &self.command {
+            // Each costs its name, so that many short ones count as well.
+            let cost = argument.len() + "argument=".len();
+            let Some(left) = room.checked_sub(cost) else {
+                field("argument", MORE.as_bytes());
+                break;
+            };
+            room = left;
             field("argument", argument.as_bytes());
         }
         bytes
@@ -191,6 +271,7 @@ impl Record {
             root: PathBuf::new(),
             command: Vec::new(),
             net: String::new(),
+            owner: 0,
         };
         for field in fields {
             let (name, value) = field?;
@@ -212,6 +293,14 @@ impl Record {
     }
 }
 
+/// The beginning of a text that is too long.
+fn told(text: &str, most: usize) -> String {
+    match text.len() <= most {
+        true => text.to_string(),
+        false => text.chars().take(most).collect::<String>() + MORE,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -230,6 +319,7 @@ mod tests {
                 cgroup: true,
                 profile: Profile::from_record("1,+strict").unwrap(),
             },
+            owner: 0,
         };
         assert_eq!(Record::decode(&record.encode()), Some(record));
     }

@@ -7,6 +7,7 @@ use crate::plan::Life;
 use crate::plan::profile::Terms;
 use crate::supervise::console::Console;
 use crate::supervise::network::Attached;
+use crate::supervise::ready::Ready;
 use crate::supervise::signals::Signals;
 use crate::sys::child::Process;
 
@@ -32,6 +33,7 @@ pub(super) struct Supervisor<'a> {
     pub(super) process: Process,
     pub(super) console: Option<Console>,
     pub(super) network: Attached,
+    pub(super) ready: Option<Ready>,
     pub(super) signals: &'a Signals,
     pub(super) role: Role<'a>,
     pub(super) stop: Option<Stop>,

@@ -7,11 +7,12 @@ use std::sync::atomic::{AtomicI32, Ordering};
 
 use nix::errno::Errno;
 use nix::fcntl::{self, OFlag, SealFlag};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat};
 use nix::sys::statfs::{FsType, fstatfs};
 use nix::unistd;
 
-use crate::sys::{Sys, cvt, cvt_fd};
+use crate::sys::{Sys, cvt, cvt_fd, path};
 
 /// Reads once, into the room that `bytes` has left: nobody writes zeros there
 /// first. Says how much it was.
@@ -23,6 +24,33 @@ pub(crate) fn read_more(from: BorrowedFd, bytes: &mut Vec<u8>) -> Sys<usize> {
     // SAFETY: so many more are there, and the kernel has written them.
     unsafe { bytes.set_len(bytes.len() + count) };
     Ok(count)
+}
+
+/// Writes what can be written without waiting, and says how much that was; EAGAIN for
+/// nothing. Who shares the descriptor with us goes on waiting or not, as it likes.
+pub(crate) fn write_now(to: BorrowedFd, bytes: &[u8]) -> Sys<usize> {
+    let mut fds = [PollFd::new(to, PollFlags::POLLOUT)];
+    if poll(&mut fds, PollTimeout::ZERO)? == 0 {
+        return Err(Errno::EAGAIN);
+    }
+    // Somebody else may fill a pipe or a socket meanwhile. A file never waits, and may
+    // not know of the flag.
+    let queues = [SFlag::S_IFIFO, SFlag::S_IFSOCK];
+    let flags = match queues.contains(&path::kind(fstat(to)?.st_mode)) {
+        true => libc::RWF_NOWAIT,
+        false => 0,
+    };
+    let part = libc::iovec {
+        iov_base: bytes.as_ptr().cast_mut().cast(),
+        iov_len: bytes.len(),
+    };
+    // SAFETY: the kernel reads the bytes that the one part names; they are ours for
+    // the call.
+    let count = unsafe { libc::pwritev2(to.as_raw_fd(), &raw const part, 1, -1, flags) };
+    match Errno::result(count) {
+        Err(Errno::EOPNOTSUPP | Errno::ENOSYS) => unistd::write(to, bytes),
+        other => other.map(isize::cast_unsigned),
+    }
 }
 
 /// Opens /dev/null as each standard stream that is closed: else a file of ours
@@ -116,8 +144,7 @@ pub(crate) fn streams() -> [BorrowedFd<'static>; 3] {
 pub(crate) fn give_pipes((user, group): (u32, u32), keep: impl Fn(u32) -> bool) {
     for stream in streams() {
         let is_given = |status: &FileStat| {
-            SFlag::from_bits_truncate(status.st_mode) & SFlag::S_IFMT == SFlag::S_IFIFO
-                && !keep(status.st_uid)
+            path::kind(status.st_mode) == SFlag::S_IFIFO && !keep(status.st_uid)
         };
         let nameless = || fstatfs(stream).is_ok_and(|on| on.filesystem_type() == PIPEFS_MAGIC);
         if fstat(stream).is_ok_and(|status| is_given(&status)) && nameless() {

@@ -5,11 +5,12 @@ use std::os::fd::{AsFd as _, BorrowedFd};
 
 use nix::errno::Errno;
 use nix::fcntl::{self, OFlag};
+use nix::sys::sendfile::sendfile;
 use nix::sys::stat::{self, Mode, SFlag};
 use nix::unistd;
 
 use crate::sys::Sys;
-use crate::sys::path::{open_below, open_in_root, open_parent, parent_in_root, prefix};
+use crate::sys::path::{kind, open_below, open_in_root, open_parent, parent_in_root, prefix};
 
 /// Makes the directory `name` of `dir` unless something has that name; says
 /// whether it did.
@@ -93,12 +94,30 @@ pub(crate) fn make_point(
 }
 
 /// Copies the file `path` of one directory to the same path of another, where
-/// it must not exist yet. An owner or date is not kept, the mode is.
-pub(crate) fn copy_file(from: BorrowedFd, to: BorrowedFd, path: &CStr, mode: Mode) -> Sys<()> {
+/// it must not exist yet: EFBIG, and no copy, for a file that is not smaller than
+/// `limit`, or grows to that meanwhile. An owner or date is not kept, the mode is.
+pub(crate) fn copy_file(
+    from: BorrowedFd,
+    to: BorrowedFd,
+    path: &CStr,
+    mode: Mode,
+    limit: libc::off_t,
+) -> Sys<()> {
     let source = open_below(from, path, OFlag::O_RDONLY | OFlag::O_NONBLOCK)?;
+    let status = stat::fstat(&source)?;
+    if kind(status.st_mode) != SFlag::S_IFREG || status.st_size >= limit {
+        return Err(Errno::EFBIG);
+    }
     let (dir, name) = open_parent(to, path)?;
     let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_CLOEXEC;
     let target = fcntl::openat(&dir, name, flags, mode)?;
-    while nix::sys::sendfile::sendfile(&target, &source, None, 1 << 20)? > 0 {}
-    Ok(())
+    let mut left = usize::try_from(limit).unwrap_or(0);
+    while left > 0 {
+        match sendfile(&target, &source, None, left)? {
+            0 => return Ok(()),
+            count => left -= count,
+        }
+    }
+    unistd::unlinkat(&dir, name, unistd::UnlinkatFlags::NoRemoveDir)?;
+    Err(Errno::EFBIG)
 }

@@ -1,11 +1,13 @@
 //! Opening and making things inside a directory without ever leaving it.
 
-use std::ffi::CStr;
+use std::ffi::{CStr, CString, OsStr};
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
 
 use nix::errno::Errno;
 use nix::fcntl::{self, OFlag};
-use nix::sys::stat::{Mode, SFlag};
+use nix::sys::stat::{FileStat, Mode, SFlag, fstat};
 
 use crate::sys::{Sys, cvt};
 
@@ -49,12 +51,48 @@ pub(crate) fn open_below(dir: BorrowedFd, path: &CStr, flags: OFlag) -> Sys<Owne
     }
 }
 
-/// Opens the directory at an absolute `path` that had no link in it when it was
-/// looked up, and must have none now: whoever owns a directory on the way could
-/// make it lead elsewhere meanwhile.
-pub(crate) fn open_known_dir(path: &CStr, flags: OFlag) -> Sys<OwnedFd> {
-    let (root, below) = from_root(path)?;
-    open_below(root.as_fd(), below, flags | OFlag::O_DIRECTORY)
+/// A file by its absolute path, in which there was no link when it was looked up, and by
+/// what was there. What was decided is of that file: whoever owns a directory on the way
+/// could make the path lead elsewhere meanwhile.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Known {
+    path: CString,
+    device: libc::dev_t,
+    inode: libc::ino_t,
+}
+
+impl Known {
+    /// What lies there now, which is opened for finding (O_PATH).
+    pub(crate) fn find(path: CString) -> Sys<(Known, OwnedFd)> {
+        let (root, below) = from_root(&path)?;
+        let file = open_below(root.as_fd(), below, OFlag::O_PATH)?;
+        let FileStat { st_dev, st_ino, .. } = fstat(&file)?;
+        let known = Known {
+            path,
+            device: st_dev,
+            inode: st_ino,
+        };
+        Ok((known, file))
+    }
+
+    pub(crate) fn path(&self) -> &CStr {
+        &self.path
+    }
+
+    pub(crate) fn as_path(&self) -> &Path {
+        Path::new(OsStr::from_bytes(self.path.to_bytes()))
+    }
+
+    /// Opens it once more: ESTALE when there is something else by now. No allocation.
+    pub(crate) fn open(&self, flags: OFlag) -> Sys<OwnedFd> {
+        let (root, below) = from_root(&self.path)?;
+        let file = open_below(root.as_fd(), below, flags)?;
+        let FileStat { st_dev, st_ino, .. } = fstat(&file)?;
+        match (st_dev, st_ino) == (self.device, self.inode) {
+            true => Ok(file),
+            false => Err(Errno::ESTALE),
+        }
+    }
 }
 
 /// The root directory, and the rest of an absolute path.

@@ -1,22 +1,24 @@
 //! How the source of a bind is opened: by the supervisor, or by the child before it
 //! changes its ids; and what the kind of a source says of its mount point.
 
-use std::fs;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use nix::mount::MsFlags;
+use nix::sys::stat::{SFlag, fstat};
 use nix::sys::statvfs::FsFlags;
 
-use crate::decide::limits;
+use crate::decide::below;
+use crate::decide::limits::limits;
 use crate::error::text::quoted;
 use crate::error::{Error, Result, c_string};
 use crate::plan::action::Action;
-use crate::plan::mounts::{Point, Source, Step};
+use crate::plan::mounts::{self, Point, Step};
 use crate::plan::tree::Tree;
 use crate::proc::mountinfo::is_above;
 use crate::spec::mounts::{Mount, What};
 use crate::sys::mount::Depth;
-use crate::sys::socket::MAX_FDS;
+use crate::sys::path::{self, Known};
 
 /// Where sources of binds are opened.
 pub(super) struct Binder<'a> {
@@ -27,27 +29,48 @@ pub(super) struct Binder<'a> {
     pub(super) open: &'a mut Vec<Action>,
 }
 
+/// The source of a bind, found: what is decided of it is of this very file.
+pub(super) struct Source<'a> {
+    asked: &'a Path,
+    known: Known,
+    file: OwnedFd,
+    pub(super) directory: bool,
+}
+
+impl<'a> Source<'a> {
+    /// # Errors
+    /// When it cannot be looked at, before anything is started.
+    pub(super) fn find(asked: &'a Path) -> Result<Source<'a>> {
+        let failed = |errno| Error::errno(format!("bind {}", quoted(asked)), errno);
+        let (known, file) = below::find(asked).map_err(failed)?;
+        let mode = fstat(&file).map_err(failed)?.st_mode;
+        Ok(Source {
+            asked,
+            known,
+            file,
+            directory: path::kind(mode) == SFlag::S_IFDIR,
+        })
+    }
+}
+
 impl Binder<'_> {
     /// Whether there is more to this source than its files. Clones of the
     /// supervisor's are not locked by themselves, and their mounts have limits and
     /// hide what they cover.
-    pub(super) fn must_lock(&self, source: &Path, depth: Depth) -> Result<bool> {
-        let hides = || {
-            let source = source.canonicalize();
-            source.map_or(true, |source| is_above(&source, &self.mounted))
-        };
-        Ok(self.by_supervisor
-            && (!limits::limits(source)?.is_empty() || depth == Depth::All && hides()))
+    pub(super) fn must_lock(&self, source: &Source, depth: Depth) -> Result<bool> {
+        let hides = || depth == Depth::All && is_above(source.known.as_path(), &self.mounted);
+        Ok(self.by_supervisor && (!limits(&source.file, source.asked)?.is_empty() || hides()))
     }
 
     /// Refuses a source that the host shows read-only, for a place where nothing can
     /// be locked.
-    pub(super) fn must_be_writable(&self, source: &Path, at: &Path) -> Result<()> {
-        if !self.by_supervisor || !limits::limits(source)?.contains(FsFlags::ST_RDONLY) {
+    pub(super) fn must_be_writable(&self, source: &Source, at: &Path) -> Result<()> {
+        let shown = source.asked;
+        if !self.by_supervisor || !limits(&source.file, shown)?.contains(FsFlags::ST_RDONLY) {
             return Ok(());
         }
         Err(Error::new(
-            format!("bind {} on {}", quoted(source), quoted(at)),
+            format!("bind {} on {}", quoted(shown), quoted(at)),
             "it is read-only, and container root could change that in /dev, /proc and /sys",
         ))
     }
@@ -55,33 +78,27 @@ impl Binder<'_> {
     pub(super) fn bind(
         &mut self,
         mount: &Mount,
-        path: &Path,
+        source: Source,
         depth: Depth,
         point: Point,
     ) -> Result<Step> {
-        let what = || format!("bind {}", quoted(path));
-        let slot = if self.by_supervisor {
-            self.trees.len()
+        let path = c_string(source.asked.as_os_str())?;
+        let source = source.known;
+        let from = if self.by_supervisor {
+            self.trees.push(Tree::Bind { source, depth });
+            mounts::Source::Sent(self.trees.len() - 1)
         } else {
-            self.open.len()
-        };
-        // Two more may be needed for the root and its changes.
-        if slot + 2 >= MAX_FDS {
-            return Err(Error::usage(what(), "there are too many binds"));
-        }
-        let path = c_string(path.as_os_str())?;
-        let source = if self.by_supervisor {
-            let path = path.clone();
-            self.trees.push(Tree::Bind { path, depth });
-            Source::Sent(slot)
-        } else {
-            let path = path.clone();
-            self.open
-                .push(Action::Mounts(Step::Open { path, depth, slot }));
-            Source::Opened(slot)
+            let slot = self.open.len();
+            let step = Step::Open {
+                source,
+                depth,
+                slot,
+            };
+            self.open.push(Action::Mounts(step));
+            mounts::Source::Opened(slot)
         };
         Ok(Step::Attach {
-            source,
+            source: from,
             path,
             point,
             flags: flags(mount),
@@ -108,15 +125,4 @@ pub(super) fn is_bind(mount: &Mount) -> bool {
 
 pub(super) fn is_tmpfs(mount: &Mount) -> bool {
     matches!(&mount.what, What::FileSystem { kind, .. } if kind == "tmpfs")
-}
-
-/// Whether the mount point has to be one; a source that cannot be looked at is
-/// an error here, before anything is started.
-pub(super) fn is_directory(mount: &Mount) -> Result<bool> {
-    let What::Bind { source, .. } = &mount.what else {
-        return Ok(true);
-    };
-    let status = fs::metadata(source)
-        .map_err(|error| Error::io(format!("bind {}", quoted(source)), &error))?;
-    Ok(status.is_dir())
 }

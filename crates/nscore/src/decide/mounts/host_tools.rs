@@ -5,9 +5,13 @@ use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use nix::sys::stat::SFlag;
+
+use crate::decide::below::Below;
 use crate::error::{Error, Result, c_string};
 use crate::plan::mounts::Step;
 use crate::spec::mounts::{Mount, What};
+use crate::sys::path;
 
 /// What makes the host's programs run.
 #[derive(Debug, Default)]
@@ -43,7 +47,7 @@ const ETC: [&str; 19] = [
 
 impl HostTools {
     /// Reads what the host has and what the root at `root` has in its place.
-    pub(super) fn find(root: &Path) -> Result<HostTools> {
+    pub(super) fn find(root: &Below) -> Result<HostTools> {
         let mut tools = HostTools::default();
         let entries =
             fs::read_dir("/").map_err(|error| Error::io("read the host's root", &error))?;
@@ -56,7 +60,7 @@ impl HostTools {
         for name in ETC {
             let path = Path::new("/etc").join(name);
             // The root's own goes before the host's.
-            if path.exists() && is_vacant(&root.join("etc").join(name)) {
+            if path.exists() && is_vacant(root, &Path::new("etc").join(name)) {
                 tools.show(path.clone(), path);
             }
         }
@@ -69,13 +73,14 @@ impl HostTools {
     }
 
     /// A directory, or on a host with merged directories a link to one.
-    fn directory(&mut self, root: &Path, name: &OsStr) -> Result<()> {
+    fn directory(&mut self, root: &Below, name: &OsStr) -> Result<()> {
         let path = Path::new("/").join(name);
-        let inside = root.join(name);
+        let inside = root.status(Path::new(name));
+        let inside = inside.map(|status| path::kind(status.st_mode));
         match fs::read_link(&path) {
             // What it leads to is shown as well.
-            Ok(_) if inside.is_symlink() => {}
-            Ok(target) if inside.symlink_metadata().is_err() => {
+            Ok(_) if inside == Some(SFlag::S_IFLNK) => {}
+            Ok(target) if inside.is_none() => {
                 self.links.push(Step::MakeLink {
                     path: c_string(name)?,
                     target: c_string(target.as_os_str())?,
@@ -104,13 +109,15 @@ fn is_tools(name: &OsStr) -> bool {
 
 /// Nothing, or a mount point that an earlier start has left: an empty file or
 /// directory.
-fn is_vacant(path: &Path) -> bool {
-    match path.symlink_metadata() {
-        Err(_) => true,
-        Ok(status) if status.is_file() => status.len() == 0,
-        Ok(status) if status.is_dir() => {
-            fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none())
-        }
-        Ok(_) => false,
+fn is_vacant(root: &Below, at: &Path) -> bool {
+    let Some(status) = root.status(at) else {
+        return true;
+    };
+    match path::kind(status.st_mode) {
+        SFlag::S_IFREG => status.st_size == 0,
+        SFlag::S_IFDIR => root
+            .list(at)
+            .is_some_and(|listing| listing.names.is_empty()),
+        _ => false,
     }
 }

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::ffi::CString;
 use std::path::Path;
 
-use crate::decide::mounts::binder::{Binder, flags, is_bind, is_directory, is_tmpfs};
+use crate::decide::below::Below;
+use crate::decide::mounts::binder::{Binder, Source, flags, is_bind, is_tmpfs};
 use crate::decide::mounts::devices;
 use crate::decide::mounts::host_tools::HostTools;
 use crate::error::text::quoted;
@@ -59,7 +60,7 @@ impl Mounts {
     /// Sources that are not there, places that cannot be had.
     pub(crate) fn new(
         spec: &Spec,
-        root: &Path,
+        root: &Below,
         host: &Host,
         trees: &mut Vec<Tree>,
     ) -> Result<Mounts> {
@@ -101,9 +102,13 @@ impl Mounts {
             let part = part(mount, &mut mounts.replaced);
             let mut above = mount.at.ancestors().skip(1);
             let above = above.find_map(|path| memory.get(path).copied());
+            let source = match &mount.what {
+                What::Bind { source, .. } => Some(Source::find(source)?),
+                What::FileSystem { .. } => None,
+            };
             let point = Point {
                 path: below_root(&mount.at)?,
-                directory: is_directory(mount)?,
+                directory: source.as_ref().is_none_or(|source| source.directory),
                 in_memory: above.unwrap_or(part == Part::Dev),
             };
             if above.is_none() && !is_inside_ours(&mount.at) {
@@ -118,16 +123,16 @@ impl Mounts {
                 ));
             }
             mounts.locked |= mount.read_only || is_bind(mount) && !flags(mount).is_empty();
-            let step = match &mount.what {
-                What::Bind { source, recursive } => {
+            let step = match (&mount.what, source) {
+                (What::Bind { recursive, .. }, Some(source)) => {
                     let depth = if *recursive { Depth::All } else { Depth::One };
                     match part {
-                        Part::Root => mounts.locked |= binder.must_lock(source, depth)?,
-                        Part::Dev | Part::Kernel => binder.must_be_writable(source, &mount.at)?,
+                        Part::Root => mounts.locked |= binder.must_lock(&source, depth)?,
+                        Part::Dev | Part::Kernel => binder.must_be_writable(&source, &mount.at)?,
                     }
                     binder.bind(mount, source, depth, point)?
                 }
-                What::FileSystem { kind, source, size } => Step::Mount {
+                (What::FileSystem { kind, source, size }, _) => Step::Mount {
                     fresh: Fresh {
                         kind: c_string(kind.as_ref())?,
                         source: c_string(source.as_ref().unwrap_or(kind).as_ref())?,
@@ -140,6 +145,7 @@ impl Mounts {
                     point,
                     keep: (is_tmpfs(mount) && mount.at == Path::new("/run")).then_some(Place::Run),
                 },
+                (What::Bind { .. }, None) => continue,
             };
             shown.push((part, Action::Mounts(step)));
         }

@@ -1,21 +1,23 @@
 //! Covering a root with overlays: one on each directory that the kernel takes
 //! as a lower layer, and plain directories in between where it does not.
 
-use std::ffi::{CStr, CString, OsStr};
-use std::fs;
+use std::ffi::{CString, OsStr};
 use std::path::{Path, PathBuf};
 
+use nix::sys::stat::SFlag;
+
+use crate::decide::below::{Below, join};
 use crate::decide::overlay::mounts::{self, Mount};
-use crate::decide::overlay::seed::{self, Seed};
+use crate::decide::overlay::seed::Seed;
 use crate::error::text::quoted;
-use crate::error::{Error, Result, c_string};
+use crate::error::{Result, c_string};
 use crate::plan::overlay::{Entry, Layer, LayerSource, Mask, Merge, Step, StoreSource};
 use crate::plan::tree::Tree;
-use crate::sys::socket::MAX_FDS;
+use crate::sys::path::Known;
 
 /// Which directories get an overlay and which are made anew.
 pub(super) struct Cover<'a> {
-    root: &'a Path,
+    root: &'a Below,
     /// What is mounted below it.
     mounts: Vec<Mount>,
     /// The root's owner is one that the container knows.
@@ -35,10 +37,10 @@ pub(super) struct Cover<'a> {
 
 impl<'a> Cover<'a> {
     /// Nothing is covered yet.
-    pub(super) fn new(root: &'a Path, owned: bool, fresh: bool) -> Result<Cover<'a>> {
+    pub(super) fn new(root: &'a Below, owned: bool, fresh: bool) -> Result<Cover<'a>> {
         Ok(Cover {
             root,
-            mounts: mounts::below(root)?,
+            mounts: mounts::below(root.path())?,
             owned,
             fresh,
             layers: Vec::new(),
@@ -52,7 +54,7 @@ impl<'a> Cover<'a> {
 
     /// One overlay on the root's tree, the last one, and one on that of each mount
     /// below, which are added.
-    pub(super) fn with_trees(&mut self, name: &CStr, trees: &mut Vec<Tree>) -> Result<()> {
+    pub(super) fn with_trees(&mut self, name: &Known, trees: &mut Vec<Tree>) -> Result<()> {
         self.layers
             .push((PathBuf::new(), LayerSource::Tree(trees.len() - 1)));
         // A mount's own mounts after it.
@@ -61,16 +63,15 @@ impl<'a> Cover<'a> {
             if mounts::is_own(&mount.at) || mount.is_kernel() {
                 continue;
             }
-            let directory = seed::directory_mode(&self.root.join(&mount.at)).is_some();
-            // One more may be needed for the upper directory.
-            if !directory || !mount.is_fit() || mount.is_overlay() || trees.len() + 1 >= MAX_FDS {
+            let directory = self.root.directory_mode(&mount.at).is_some();
+            if !directory || !mount.is_fit() || mount.is_overlay() {
                 self.missing.push(mount.at);
                 continue;
             }
             for parent in parents(&mount.at) {
                 self.directory(&parent)?;
             }
-            trees.push(Tree::Part(name.into(), c_string(mount.at.as_os_str())?));
+            trees.push(Tree::Part(name.clone(), c_string(mount.at.as_os_str())?));
             self.layers
                 .push((mount.at, LayerSource::Tree(trees.len() - 1)));
         }
@@ -79,13 +80,12 @@ impl<'a> Cover<'a> {
 
     /// Covers the directory `at`, which the child will find in its own root.
     pub(super) fn add(&mut self, at: &Path) -> Result<()> {
-        let path = self.root.join(at);
         let mounted = self.mounts.iter().find(|mount| mount.at == at);
         let unfit = mounted.is_some_and(|mount| !mount.is_fit());
         let kernel = mounted.is_some_and(Mount::is_kernel);
-        let readable = seed::is_readable(&path);
+        let listing = self.root.list(at);
         let inner = |mount: &Mount| mount.at != at && mount.at.starts_with(at);
-        if readable && !unfit && !self.mounts.iter().any(inner) {
+        if listing.is_some() && !unfit && !self.mounts.iter().any(inner) {
             self.layers.push((at.to_path_buf(), LayerSource::Same));
             return Ok(());
         }
@@ -94,21 +94,27 @@ impl<'a> Cover<'a> {
         } else {
             self.directory(at)?;
         }
-        if !readable || unfit {
+        let Some(listing) = listing.filter(|_| !unfit) else {
             if !kernel {
                 self.missing.push(at.to_path_buf());
             }
             return Ok(());
-        }
-        let entries = fs::read_dir(&path)
-            .map_err(|error| Error::io(format!("read {}", quoted(&path)), &error))?;
-        for entry in entries.flatten() {
-            let at = at.join(entry.file_name());
-            match entry.file_type() {
+        };
+        for (name, kind) in &listing.names {
+            let at = join(at, name);
+            match *kind {
                 _ if mounts::is_own(&at) => {}
-                Ok(kind) if kind.is_dir() => self.add(&at)?,
-                Ok(kind) if kind.is_symlink() => self.link(&at)?,
-                Ok(kind) if kind.is_file() => self.file(at)?,
+                SFlag::S_IFDIR => self.add(&at)?,
+                SFlag::S_IFLNK => {
+                    if let Some(target) = listing.link(name) {
+                        let link = (c_string(at.as_os_str())?, c_string(&target)?);
+                        self.links.push(link);
+                    }
+                }
+                SFlag::S_IFREG => match listing.small_file(name) {
+                    Some(mode) => self.files.push(entry(&at, mode)?),
+                    None => self.missing.push(at),
+                },
                 // Sockets, pipes and devices are nothing without their owner.
                 _ => {}
             }
@@ -117,24 +123,8 @@ impl<'a> Cover<'a> {
     }
 
     fn directory(&mut self, at: &Path) -> Result<()> {
-        let mode = seed::directory_mode(&self.root.join(at)).unwrap_or(0o755);
+        let mode = self.root.directory_mode(at).unwrap_or(0o755);
         self.dirs.push(entry(at, mode)?);
-        Ok(())
-    }
-
-    fn link(&mut self, at: &Path) -> Result<()> {
-        if let Ok(target) = fs::read_link(self.root.join(at)) {
-            let link = (c_string(at.as_os_str())?, c_string(target.as_os_str())?);
-            self.links.push(link);
-        }
-        Ok(())
-    }
-
-    fn file(&mut self, at: PathBuf) -> Result<()> {
-        match seed::small_file(&self.root.join(&at)) {
-            Some(mode) => self.files.push(entry(&at, mode)?),
-            None => self.missing.push(at),
-        }
         Ok(())
     }
 
@@ -287,6 +277,10 @@ fn entry(path: &Path, mode: u32) -> Result<Entry> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    use std::fs;
+
+    use crate::decide::below::find;
     use crate::decide::overlay::mounts::Mount;
     use crate::decide::overlay::seed::Seed;
     use crate::plan::overlay::StoreSource;
@@ -298,7 +292,9 @@ mod tests {
             fs::create_dir_all(dir.join(part)).unwrap();
         }
         std::os::unix::fs::symlink("usr/bin", dir.join("bin")).unwrap();
-        let mut cover = Cover::new(&dir, true, true).unwrap();
+        let (known, opened) = find(&dir).unwrap();
+        let root = Below::new(known, opened);
+        let mut cover = Cover::new(&root, true, true).unwrap();
         let mount = |(at, kind): &(&str, &str)| Mount {
             at: at.into(),
             kind: (*kind).to_string(),

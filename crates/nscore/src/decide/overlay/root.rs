@@ -7,16 +7,17 @@
 //! refuses that for a directory with mounts below it, which could uncover what
 //! they cover, so such a directory is made anew and its parts get overlays.
 
-use std::ffi::{CStr, CString};
-use std::fs;
-use std::os::unix::fs::MetadataExt as _;
+use std::ffi::CStr;
 use std::path::Path;
 
-use crate::decide::limits;
+use nix::sys::stat::{SFlag, fstat};
+
+use crate::decide::below::{Below, find};
+use crate::decide::limits::limits;
 use crate::decide::overlay::cover::Cover;
 use crate::decide::overlay::seed::Seed;
 use crate::error::text::quoted;
-use crate::error::{Error, Result, c_string};
+use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::plan::action::Action;
 use crate::plan::maps::Maps;
@@ -27,6 +28,7 @@ use crate::plan::tree::Tree;
 use crate::proc::kernel::kernel_version;
 use crate::proc::mountinfo::{is_above, mount_points};
 use crate::spec::{Changes, Spec};
+use crate::sys::path;
 
 /// The way to the root, decided.
 #[derive(Debug, Default)]
@@ -54,22 +56,22 @@ impl Root {
     /// An upper directory that cannot be one.
     pub(crate) fn new(
         spec: &Spec,
-        path: &Path,
+        dir: &Below,
         host: &Host,
         maps: &Maps,
         trees: Vec<Tree>,
     ) -> Result<Root> {
-        let name = c_string(path.as_os_str())?;
+        let (path, name) = (dir.path(), dir.known());
         // An owner that the container knows needs no help; what cannot be
         // looked at fails later, with the reason.
-        let owner = path.metadata().map(|status| status.uid());
+        let owner = fstat(dir.dir()).map(|status| status.st_uid);
         let foreign = owner.is_ok_and(|uid| !maps.user.map.has_outside(uid));
         let idmapped = foreign && host.caller.user.is_initial_root();
         if spec.changes == Changes::InPlace {
-            return in_place(name, path, idmapped, trees);
+            return in_place(dir, idmapped, trees);
         }
         let (store, fresh, tree) = store(spec, host, maps)?;
-        let mut cover = Cover::new(path, !foreign || idmapped, fresh)?;
+        let mut cover = Cover::new(dir, !foreign || idmapped, fresh)?;
         let mut root = Root {
             store,
             trees,
@@ -78,24 +80,24 @@ impl Root {
         };
         if idmapped {
             root.trees.push(Tree::Root(name.clone()));
-            cover.with_trees(&name, &mut root.trees)?;
+            cover.with_trees(name, &mut root.trees)?;
         } else {
             cover.add(Path::new(""))?;
         }
         let source = match (&root.store, tree) {
             (None, _) => StoreSource::Memory,
             (Some(store), false) => {
-                let open = Step::OpenStore(store.path.clone());
+                let open = Step::OpenStore(store.known.clone());
                 root.before.push(Action::Overlay(open));
                 StoreSource::Opened
             }
             (Some(store), true) => {
-                root.trees.push(Tree::Changes(store.path.clone()));
+                root.trees.push(Tree::Changes(store.known.clone()));
                 StoreSource::Tree(root.trees.len() - 1)
             }
         };
         let seed = if foreign && !idmapped {
-            Seed::scan(path)
+            Seed::scan(dir)
         } else {
             Seed::default()
         };
@@ -121,16 +123,18 @@ fn over_host(path: &Path, place: Place, root: &'static CStr) -> Option<OverHost>
 /// No overlay. The host's own root is never idmapped: with its files under
 /// their own ids a container would be a way to break the host, and nobody who
 /// wants that asks for a container.
-fn in_place(name: CString, path: &Path, idmapped: bool, trees: Vec<Tree>) -> Result<Root> {
+fn in_place(dir: &Below, idmapped: bool, trees: Vec<Tree>) -> Result<Root> {
+    let (path, known) = (dir.path(), dir.known());
+    let name = known.path().to_owned();
     let mut root = Root {
         trees,
         over_host: over_host(path, Place::Root, c"/"),
         ..Root::default()
     };
     if idmapped && path != Path::new("/") {
-        root.locked = !limits::limits(path)?.is_empty() || is_above(path, &mount_points()?);
+        root.locked = !limits(dir.dir(), path)?.is_empty() || is_above(path, &mount_points()?);
         // The last one: the supervisor may have to do without.
-        root.trees.push(Tree::Whole(name.clone()));
+        root.trees.push(Tree::Whole(known.clone()));
         let tree = root.trees.len() - 1;
         root.actions.push(Action::AttachTree { tree, known: name });
     } else {
@@ -146,18 +150,15 @@ fn store(spec: &Spec, host: &Host, maps: &Maps) -> Result<(Option<Store>, bool, 
         return Ok((None, true, false));
     };
     let what = || format!("use upper directory {}", quoted(dir));
-    let path = fs::canonicalize(dir).map_err(|error| Error::io(what(), &error))?;
-    let status = path.metadata().map_err(|error| Error::io(what(), &error))?;
-    if !status.is_dir() {
+    let (known, dir) = find(dir).map_err(|errno| Error::errno(what(), errno))?;
+    let status = fstat(dir).map_err(|errno| Error::errno(what(), errno))?;
+    if path::kind(status.st_mode) != SFlag::S_IFDIR {
         return Err(Error::new(what(), "not a directory"));
     }
-    let tree = host.caller.user.is_initial_root() && !maps.user.map.has_outside(status.uid());
+    let tree = host.caller.user.is_initial_root() && !maps.user.map.has_outside(status.st_uid);
     // Through an idmapped mount ids on disk are the container's own.
     let owner = if tree { (0, 0) } else { maps.root };
-    let store = Store {
-        path: c_string(path.as_os_str())?,
-        owner,
-    };
+    let store = Store { known, owner };
     let fresh = store.is_new();
     Ok((Some(store), fresh, tree))
 }
