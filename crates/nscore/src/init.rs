@@ -7,9 +7,7 @@ use std::os::fd::{AsFd as _, OwnedFd};
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
-use nix::sched::CloneFlags;
 use nix::sys::signal::{SigSet, SigmaskHow, pthread_sigmask};
-use nix::sys::stat::Mode;
 use nix::unistd;
 
 use crate::child::message::Report;
@@ -18,9 +16,8 @@ use crate::exec::program::Program;
 use crate::exec::{candidate, environ};
 use crate::plan::init::NAME;
 use crate::supervise::outcome::exit_status;
-use crate::sys::clone::{self, Fork};
 use crate::sys::shim::SOCKET;
-use crate::sys::{descriptors, process, signal, tty};
+use crate::sys::{clone, descriptors, path, process, signal, tty};
 
 /// Does the work of init, and never returns, if this process was started as
 /// one by [`run`](fn@crate::run). A program that uses [`Spec::init`](crate::Spec)
@@ -43,8 +40,8 @@ pub fn init_if_asked() {
 fn serve(socket: OwnedFd, console: bool, command: &[OsString]) -> libc::c_int {
     process::rename(c"init");
     let environment = environ::callers();
-    let path = environ::path(&environment);
-    let Ok(program) = Program::new(command, &environment, path) else {
+    let dirs = environ::path(&environment);
+    let Ok(program) = Program::new(command, &environment, dirs) else {
         return 126;
     };
     // All signals wait until we take them.
@@ -52,10 +49,10 @@ fn serve(socket: OwnedFd, console: bool, command: &[OsString]) -> libc::c_int {
     if pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&all), None).is_err() {
         return 126;
     }
+    let life = || become_command(&program, &socket, console);
     // SAFETY: this process has one thread, see clone::fork.
-    match unsafe { clone::fork(CloneFlags::empty(), libc::SIGCHLD) } {
-        Ok(Fork::Child) => become_command(&program, &socket, console),
-        Ok(Fork::Parent { pid, pidfd }) => {
+    match unsafe { clone::fork_to(libc::SIGCHLD, life) } {
+        Ok((pid, pidfd)) => {
             drop((socket, pidfd));
             reap(pid, &all)
         }
@@ -63,7 +60,8 @@ fn serve(socket: OwnedFd, console: bool, command: &[OsString]) -> libc::c_int {
     }
 }
 
-fn become_command(program: &Program, socket: &OwnedFd, console: bool) -> ! {
+/// Becomes the command; returns only what its status is when it cannot.
+fn become_command(program: &Program, socket: &OwnedFd, console: bool) -> libc::c_int {
     let prepared = || {
         descriptors::close_at_exec()?;
         if console {
@@ -72,8 +70,7 @@ fn become_command(program: &Program, socket: &OwnedFd, console: bool) -> ! {
             // any whose parent is in another session, setpgid(2): there is no
             // shell to let it go on.
             unistd::setsid()?;
-            let flags = OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
-            let terminal = nix::fcntl::open(c"/dev/console", flags, Mode::empty())?;
+            let terminal = path::open(c"/dev/console", OFlag::O_RDWR | OFlag::O_NOCTTY)?;
             tty::set_controlling(&terminal)?;
         }
         signal::reset_all()
@@ -85,13 +82,9 @@ fn become_command(program: &Program, socket: &OwnedFd, console: bool) -> ! {
     };
     let missing = failure.errno == Errno::ENOENT;
     // The supervisor's end is our end, so somebody reads this.
-    let _ = Report::Exec {
-        action: usize::MAX,
-        failure,
-    }
-    .send(socket.as_fd(), &[]);
+    let _ = Report::Exec(usize::MAX, failure).send(socket.as_fd(), &[]);
     sealed::await_end(socket.as_fd());
-    process::exit(if missing { 127 } else { 126 })
+    if missing { 127 } else { 126 }
 }
 
 /// Waits for signals and passes them on, and for children, until `command` has

@@ -4,8 +4,7 @@
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, open};
-use nix::sys::stat::Mode;
+use nix::fcntl::OFlag;
 use nix::unistd;
 
 use crate::child::run::{self, Room};
@@ -34,7 +33,7 @@ use crate::supervise::state::Role;
 use crate::sys::child::Process;
 use crate::sys::clone::{self, Fork};
 use crate::sys::path::{FIND_DIR, Known};
-use crate::sys::{descriptors, socket};
+use crate::sys::{descriptors, path, socket};
 
 /// Starts the container, supervises it to its end, and starts it again when it
 /// reboots.
@@ -85,14 +84,9 @@ struct Boot<'a> {
     leaf: Option<&'a Leaf>,
 }
 
-/// What runs beside init.
-struct Running {
-    console: Option<Console>,
-    network: Attached,
-    record: Option<OwnedFd>,
-    /// Who has not been told yet.
-    ready: Option<Ready>,
-}
+/// What runs beside init: its console, its network, its record, and who has not been told
+/// yet that it runs.
+type Beside = (Option<Console>, Attached, Option<OwnedFd>, Option<Ready>);
 
 impl Boot<'_> {
     /// One life of a container, from its first clone to its end.
@@ -109,19 +103,13 @@ impl Boot<'_> {
         let mut talk = Talk::new(plan, signals, first, socket);
         // None where the container's cgroup has one.
         let mut guard = None;
-        let running = match self.start(&mut talk, &mut guard, resolver) {
-            Ok(running) => running,
+        let (console, network, record, ready) = match self.start(&mut talk, &mut guard, resolver) {
+            Ok(beside) => beside,
             Err(error) => {
                 talk.break_off(&share);
                 return Err(error);
             }
         };
-        let Running {
-            console,
-            network,
-            record,
-            ready,
-        } = running;
         let role = Role::Init {
             life: &plan.life,
             stop: stopper::start,
@@ -137,7 +125,7 @@ impl Boot<'_> {
         talk: &mut Talk,
         guard: &mut Option<Guard>,
         resolver: Option<Vec<u8>>,
-    ) -> Result<Running> {
+    ) -> Result<Beside> {
         let Boot { plan, signals, .. } = *self;
         plan.maps.write(talk.child().pid())?;
         descriptors::give_pipes(plan.maps.root, |user| plan.maps.user.map.has_outside(user));
@@ -180,12 +168,7 @@ impl Boot<'_> {
         network.mirror = copy
             .zip(resolver)
             .and_then(|(copy, text)| Some(Mirror::new(plan.network.resolver?, copy, text)));
-        Ok(Running {
-            console,
-            network,
-            record,
-            ready,
-        })
+        Ok((console, network, record, ready))
     }
 }
 
@@ -216,7 +199,7 @@ fn clone_first<'a>(
     let (ours, theirs) = socket::pair().map_err(|errno| failed("create a socket pair", errno))?;
     // Another boot may have changed them since the plan was made.
     let new_changes = plan.store.as_ref().is_none_or(Store::is_new);
-    let back = open(".", OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty());
+    let back = path::open(".", OFlag::O_PATH);
     unistd::fchdir(root).map_err(|errno| root_failed(&plan.root, errno))?;
     let room = Room::for_actions(&plan.actions, plan.trees.len(), new_changes)
         .map_err(|errno| failed("read the clocks", errno))?;

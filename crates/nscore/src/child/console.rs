@@ -3,21 +3,19 @@
 use std::os::fd::AsFd as _;
 
 use nix::fcntl::OFlag;
-use nix::sys::stat::Mode;
 use nix::unistd;
 
 use crate::child::state::Child;
 use crate::plan::place::Place;
 use crate::sys::tty::{self, Look};
-use crate::sys::{Sys, descriptors, make, mount};
+use crate::sys::{Sys, descriptors, make, mount, path};
 
 impl Child<'_> {
     /// The first pseudo-terminal of the container's own devpts. A pseudo-
     /// terminal of the host's could neither be shown here nor be owned.
     pub(super) fn make_console(&mut self, look: &Look) -> Sys<()> {
-        let flags = OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
         let pts = self.place(Place::Pts)?;
-        let master = nix::fcntl::openat(pts, c"ptmx", flags, Mode::empty())?;
+        let master = path::open_at(pts, c"ptmx", OFlag::O_RDWR | OFlag::O_NOCTTY)?;
         let slave = tty::open_slave(&master)?;
         look.apply(&slave)?;
         let dev = self.place(Place::Dev)?;
@@ -40,8 +38,7 @@ pub(super) fn take_console(streams: [bool; 3], controlling: bool) -> Sys<()> {
         unistd::setpgid(unistd::Pid::from_raw(0), unistd::Pid::from_raw(0))?;
         tty::leave_controlling()?;
     }
-    let flags = OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
-    let console = nix::fcntl::open(c"/dev/console", flags, Mode::empty())?;
+    let console = path::open(c"/dev/console", OFlag::O_RDWR | OFlag::O_NOCTTY)?;
     if controlling {
         tty::set_controlling(&console)?;
     }

@@ -5,14 +5,14 @@ use std::borrow::Cow;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, open};
-use nix::sys::stat::Mode;
+use nix::fcntl::OFlag;
 
 use crate::child::failed::Failed;
 use crate::child::message::Report;
 use crate::child::state::Child;
 use crate::plan::place::Place;
 use crate::sys::mount::{self, Depth};
+use crate::sys::path;
 
 impl Child<'_> {
     /// Tells the supervisor what the last step has made, the first time with where
@@ -31,8 +31,7 @@ impl Child<'_> {
                 Err(Errno::ENOSYS) => None,
                 copy => Some(copy?),
             };
-            let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC;
-            let users = open(c"/proc/self/ns/user", flags, Mode::empty())?;
+            let users = path::open(c"/proc/self/ns/user", OFlag::O_RDONLY)?;
             self.tell(&[copy.as_ref().map_or(root, OwnedFd::as_fd), users.as_fd()])?;
         }
         self.told = true;

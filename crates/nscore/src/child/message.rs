@@ -21,8 +21,8 @@ pub(crate) struct Go;
 pub(crate) enum Report<'a> {
     /// Set-up is done, exec comes next, after one more go from a supervisor.
     Running,
-    /// A step failed.
-    Failed { action: usize, errno: Errno },
+    /// A step failed: its number, and why.
+    Failed(usize, Errno),
     /// Something that was added to the root file system, for the supervisor to
     /// remove if the start fails. That root comes along with the first, and the user
     /// namespace of its owner.
@@ -30,26 +30,22 @@ pub(crate) enum Report<'a> {
     /// The shim is about to run this.
     Trying(Candidate<'a>),
     /// It could not.
-    Refused { errno: Errno },
+    Refused(Errno),
     /// Another process has been made, which is to be the command in a container,
     /// or init; its pidfd comes along.
-    Started { pid: libc::pid_t },
+    Started(libc::pid_t),
     /// The inside helper ended with this wait status, which is not 0.
-    Helper { status: libc::c_int },
+    Helper(libc::c_int),
     /// A program could not be run by this step.
-    Exec { action: usize, failure: Failure<'a> },
+    Exec(usize, Failure<'a>),
 }
 
-/// A report as received.
-pub(crate) struct Received {
-    pub(crate) report: Report<'static>,
-    /// With `Running` the console's master and slave, where there is a console,
-    /// then the copy of resolv.conf; with `Started` a pidfd; with the first `Made`
-    /// a root and a user namespace.
-    pub(crate) fds: Fds,
-}
+/// A report as received, and the descriptors with it.
+pub(crate) type Received = (Report<'static>, Fds);
 
-/// The descriptors that a report can carry.
+/// With `Running` the console's master and slave, where there is a console, then the
+/// copy of resolv.conf; with `Started` a pidfd; with the first `Made` a root and a user
+/// namespace.
 pub(crate) type Fds = [Option<OwnedFd>; 3];
 
 const RUNNING: u32 = 1;
@@ -116,10 +112,10 @@ impl Report<'_> {
         let mut follows: &[u8] = &[];
         let numbers = match self {
             Report::Running => [RUNNING, 0, 0, 0, 0],
-            Report::Failed { action, errno } => [FAILED, number(*action), *errno as u32, 0, 0],
-            Report::Started { pid } => [STARTED, pid.cast_unsigned(), 0, 0, 0],
-            Report::Helper { status } => [HELPER, status.cast_unsigned(), 0, 0, 0],
-            Report::Exec { action, failure } => {
+            Report::Failed(action, errno) => [FAILED, number(*action), *errno as u32, 0, 0],
+            Report::Started(pid) => [STARTED, pid.cast_unsigned(), 0, 0, 0],
+            Report::Helper(status) => [HELPER, status.cast_unsigned(), 0, 0, 0],
+            Report::Exec(action, failure) => {
                 let Failure { errno, candidate } = failure;
                 follows = &candidate.header;
                 let index = number(candidate.index);
@@ -133,7 +129,7 @@ impl Report<'_> {
                 follows = path;
                 [MADE, 0, 0, 0, 0]
             }
-            Report::Refused { errno } => [REFUSED, *errno as u32, 0, 0, 0],
+            Report::Refused(errno) => [REFUSED, *errno as u32, 0, 0, 0],
         };
         let mut bytes = [0; NUMBERS * 4];
         for (to, from) in bytes.chunks_exact_mut(4).zip(numbers) {
@@ -168,35 +164,20 @@ impl Report<'_> {
         };
         let report = match kind {
             RUNNING => Report::Running,
-            FAILED => Report::Failed {
-                action: one as usize,
-                errno,
-            },
-            STARTED => Report::Started {
-                pid: one.cast_signed(),
-            },
-            HELPER => Report::Helper {
-                status: one.cast_signed(),
-            },
-            EXEC => Report::Exec {
-                action: one as usize,
-                failure: Failure {
-                    errno,
-                    candidate: candidate(follows),
-                },
-            },
+            FAILED => Report::Failed(one as usize, errno),
+            STARTED => Report::Started(one.cast_signed()),
+            HELPER => Report::Helper(one.cast_signed()),
+            EXEC => {
+                let candidate = candidate(follows);
+                Report::Exec(one as usize, Failure { errno, candidate })
+            }
             TRYING => Report::Trying(candidate(follows)),
             MADE => Report::Made(Cow::Owned(follows)),
-            REFUSED => Report::Refused {
-                errno: Errno::from_raw(one.cast_signed()),
-            },
+            REFUSED => Report::Refused(Errno::from_raw(one.cast_signed())),
             _ => return Err(Errno::EBADMSG),
         };
         let [one, two, three, ..] = received.fds;
-        Ok(Some(Received {
-            report,
-            fds: [one, two, three],
-        }))
+        Ok(Some((report, [one, two, three])))
     }
 }
 
@@ -218,30 +199,22 @@ mod tests {
             errno: Errno::ENOEXEC,
             candidate,
         };
-        Report::Exec {
-            action: 40,
-            failure,
-        }
-        .send(theirs.as_fd(), &[])
-        .unwrap();
+        let report = Report::Exec(40, failure);
+        report.send(theirs.as_fd(), &[]).unwrap();
         Report::Running
             .send(theirs.as_fd(), &[ours.as_fd(), theirs.as_fd()])
             .unwrap();
         drop(theirs);
-        let Report::Exec { action, failure } = Report::receive(&ours).unwrap().unwrap().report
-        else {
+        let Report::Exec(action, failure) = Report::receive(&ours).unwrap().unwrap().0 else {
             panic!("another report")
         };
         let Failure { errno, candidate } = failure;
         assert_eq!((action, errno), (40, Errno::ENOEXEC));
         assert_eq!((candidate.index, candidate.mode), (3, 0o100_755));
         assert_eq!(&*candidate.header, b"#!");
-        let running = Report::receive(&ours).unwrap().unwrap();
-        assert!(
-            matches!(running.report, Report::Running)
-                && running.fds[..2].iter().all(Option::is_some)
-        );
-        drop(running);
+        let (report, fds) = Report::receive(&ours).unwrap().unwrap();
+        assert!(matches!(report, Report::Running) && fds[..2].iter().all(Option::is_some));
+        drop(fds);
         assert!(Report::receive(&ours).unwrap().is_none());
     }
 }

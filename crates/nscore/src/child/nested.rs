@@ -6,9 +6,8 @@ use std::io::Write as _;
 use std::os::fd::{AsFd as _, BorrowedFd};
 
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, open, openat};
+use nix::fcntl::OFlag;
 use nix::sched::CloneFlags;
-use nix::sys::stat::Mode;
 use nix::unistd;
 
 use crate::child::NAME;
@@ -17,7 +16,7 @@ use crate::child::message::Report;
 use crate::child::state::Child;
 use crate::plan::place::{Nested, OverHost, Place};
 use crate::sys::clone::{self, Fork};
-use crate::sys::path::FIND_DIR;
+use crate::sys::path::{FIND_DIR, open, open_at};
 use crate::sys::{Sys, process};
 
 impl Child<'_> {
@@ -25,7 +24,7 @@ impl Child<'_> {
     /// This process ends.
     #[allow(unsafe_code)]
     pub(super) fn clone_init(&mut self, nested: &Nested) -> Result<(), Failed<'static>> {
-        let proc = open(c"/proc", FIND_DIR, Mode::empty())?;
+        let proc = open(c"/proc", FIND_DIR)?;
         // Init finds the root by its working directory: a descriptor of ours is
         // of another mount namespace.
         unistd::fchdir(self.place(Place::Root)?)?;
@@ -47,7 +46,7 @@ impl Child<'_> {
         };
         let told = nested
             .write_maps(proc.as_fd(), pid)
-            .and_then(|()| Report::Started { pid }.send(self.socket, &[pidfd.as_fd()]));
+            .and_then(|()| Report::Started(pid).send(self.socket, &[pidfd.as_fd()]));
         if let Err(errno) = told {
             process::kill(pidfd.as_fd())?;
             return Err(errno.into());
@@ -59,7 +58,7 @@ impl Child<'_> {
     /// mounts, and takes what covers the host's root for that. So it becomes
     /// our root, and the host's the working directory.
     fn uncover(&self, over: &OverHost) -> Sys<()> {
-        let host = open(c"/", FIND_DIR, Mode::empty())?;
+        let host = open(c"/", FIND_DIR)?;
         unistd::fchdir(self.place(over.place)?)?;
         unistd::chroot(c".")?;
         unistd::fchdir(&host)
@@ -68,7 +67,7 @@ impl Child<'_> {
 
 /// The other way round again: files of the host are still to be found by path.
 fn enter_root(over: &OverHost) -> Sys<()> {
-    let root = open(over.root, FIND_DIR, Mode::empty())?;
+    let root = open(over.root, FIND_DIR)?;
     unistd::chroot(c".")?;
     unistd::fchdir(&root)
 }
@@ -79,14 +78,13 @@ impl Nested {
         // The last byte stays NUL.
         write!(&mut text[..15], "{pid}").map_err(|_| Errno::ENAMETOOLONG)?;
         let process = CStr::from_bytes_until_nul(&text).map_err(|_| Errno::ENAMETOOLONG)?;
-        let process = openat(proc, process, FIND_DIR, Mode::empty())?;
+        let process = open_at(proc, process, FIND_DIR)?;
         put(process.as_fd(), c"gid_map", &self.gid_map)?;
         put(process.as_fd(), c"uid_map", &self.uid_map)
     }
 }
 
 fn put(dir: BorrowedFd, name: &CStr, text: &CStr) -> Sys<()> {
-    let flags = OFlag::O_WRONLY | OFlag::O_CLOEXEC;
-    let file = openat(dir, name, flags, Mode::empty())?;
+    let file = open_at(dir, name, OFlag::O_WRONLY)?;
     unistd::write(&file, text.to_bytes()).map(drop)
 }

@@ -16,11 +16,7 @@ use crate::sys::mount::{self, Depth, FileSystem};
 use crate::sys::path::{self, FIND_DIR};
 use crate::sys::{Sys, layers, make};
 
-static SCRATCH: FileSystem = FileSystem {
-    kind: c"tmpfs",
-    data: c"mode=0755",
-    flags: MsFlags::empty(),
-};
+static SCRATCH: FileSystem = FileSystem::new(c"tmpfs", c"mode=0755", MsFlags::empty());
 
 const DIR_MODE: Mode = Mode::from_bits_retain(0o755);
 

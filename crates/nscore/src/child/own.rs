@@ -5,7 +5,7 @@ use std::os::fd::AsFd as _;
 
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag};
-use nix::sys::stat::{self, Mode};
+use nix::sys::stat;
 use nix::unistd::{self, AccessFlags};
 
 use crate::child::state::{Child, directory_mode};
@@ -53,10 +53,8 @@ impl Child<'_> {
 /// at once, where unshare(2) alone waits for an exec, time_namespaces(7).
 pub(super) fn enter_time(clocks: &str) -> Sys<()> {
     nix::sched::unshare(NEWTIME)?;
-    let flags = OFlag::O_WRONLY | OFlag::O_CLOEXEC;
-    let offsets = nix::fcntl::open(c"/proc/self/timens_offsets", flags, Mode::empty())?;
+    let offsets = path::open(c"/proc/self/timens_offsets", OFlag::O_WRONLY)?;
     unistd::write(&offsets, clocks.as_bytes())?;
-    let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC;
-    let namespace = nix::fcntl::open(c"/proc/self/ns/time_for_children", flags, Mode::empty())?;
+    let namespace = path::open(c"/proc/self/ns/time_for_children", OFlag::O_RDONLY)?;
     nix::sched::setns(&namespace, NEWTIME)
 }

@@ -22,11 +22,7 @@ const RESTRICTED: MsFlags = MsFlags::MS_NOSUID
     .union(MsFlags::MS_NODEV)
     .union(MsFlags::MS_NOEXEC);
 
-static MEMORY: FileSystem = FileSystem {
-    kind: c"tmpfs",
-    data: c"mode=0755,size=1m",
-    flags: RESTRICTED,
-};
+static MEMORY: FileSystem = FileSystem::new(c"tmpfs", c"mode=0755,size=1m", RESTRICTED);
 
 impl Child<'_> {
     /// Makes the copy in memory and mounts it over what the root has under its

@@ -23,11 +23,9 @@ use crate::sys::{Sys, descriptors};
 
 /// Memory to put an image in, where the kernel wants none of it executed that
 /// is not of a file system.
-static MEMORY: FileSystem = FileSystem {
-    kind: c"tmpfs",
-    data: c"mode=0700",
-    flags: MsFlags::MS_NOSUID.union(MsFlags::MS_NODEV),
-};
+static MEMORY: FileSystem = FileSystem::new(c"tmpfs", c"mode=0700", RESTRICTED);
+
+const RESTRICTED: MsFlags = MsFlags::MS_NOSUID.union(MsFlags::MS_NODEV);
 
 /// The image, in a process that has no place of its own in the container.
 pub(crate) fn seal(image: Image) -> Sys<OwnedFd> {
@@ -43,21 +41,18 @@ pub(crate) fn exec<'a>(
     socket: BorrowedFd,
     room: &'a mut [u8],
 ) -> Failure<'a> {
-    let chosen = match program.choose(room) {
-        Ok(chosen) => chosen,
+    let candidate = match program.choose(room) {
+        Ok(candidate) => candidate,
         Err(failure) => return failure,
     };
-    let told = Report::Trying(chosen.clone())
+    let told = Report::Trying(candidate.clone())
         .send(socket, &[])
         .and_then(|()| descriptors::make_stream(socket, shim::SOCKET));
     let errno = match told {
-        Ok(()) => program.exec_shim(login, shim, &chosen),
+        Ok(()) => program.exec_shim(login, shim, &candidate),
         Err(errno) => errno,
     };
-    Failure {
-        errno,
-        candidate: chosen,
-    }
+    Failure { errno, candidate }
 }
 
 /// Waits until the supervisor has heard a failure out and no longer needs this
@@ -77,8 +72,6 @@ pub(crate) fn patience(tried: Option<&Candidate>) -> PollTimeout {
 
 /// What the shim could not run, from what was told before and its own word.
 pub(crate) fn refusal(tried: Option<Candidate>, errno: Errno) -> Failure {
-    Failure {
-        errno,
-        candidate: tried.unwrap_or_default(),
-    }
+    let candidate = tried.unwrap_or_default();
+    Failure { errno, candidate }
 }

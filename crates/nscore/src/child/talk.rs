@@ -17,9 +17,9 @@ impl Child<'_> {
         let _ = self.tell_made();
         let report = match failed {
             Failed::Orphaned => process::exit(1),
-            Failed::Errno(errno) => Report::Failed { action, errno },
-            Failed::Helper(status) => Report::Helper { status },
-            Failed::Exec(failure) => Report::Exec { action, failure },
+            Failed::Errno(errno) => Report::Failed(action, errno),
+            Failed::Helper(status) => Report::Helper(status),
+            Failed::Exec(failure) => Report::Exec(action, failure),
         };
         // Without a supervisor there is nobody to tell.
         let _ = report.send(self.socket, &[]);

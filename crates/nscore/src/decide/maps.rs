@@ -2,7 +2,7 @@
 //! gets of the ids delegated to them, and what is refused.
 
 use crate::error::{Error, Result};
-use crate::host::caller::{Caller, Identity};
+use crate::host::caller::{Caller, Identity, Missing};
 use crate::plan::maps::{MapPlan, MapWriter, Maps};
 use crate::spec::maps::{Extent, IDS, IdMap, Kind, MAX_EXTENTS, MapSpec};
 
@@ -39,11 +39,8 @@ fn all_but_root(mapped: &IdMap) -> Vec<Extent> {
 }
 
 fn identity(mapped: &IdMap) -> Vec<Extent> {
-    mapped
-        .extents()
-        .iter()
-        .map(|e| Extent::new(e.inside, e.inside, e.count))
-        .collect()
+    let same = |e: &Extent| Extent::new(e.inside, e.inside, e.count);
+    mapped.extents().iter().map(same).collect()
 }
 
 fn keep(kind: Kind, who: &Identity) -> Result<Vec<Extent>> {
@@ -54,14 +51,9 @@ fn keep(kind: Kind, who: &Identity) -> Result<Vec<Extent>> {
         return Ok(extents);
     }
     let name = kind.name();
-    let error = Error::new(
-        format!("keep your {name} id"),
-        format!("no {name} id is delegated to you for the container's root"),
-    );
-    Err(match &who.missing {
-        Some(what) => error.with_hint(what.to_string()),
-        None => error,
-    })
+    let reason = format!("no {name} id is delegated to you for the container's root");
+    let hint = who.missing.as_ref().map(Missing::to_string);
+    Err(Error::new(format!("keep your {name} id"), reason).with_any_hint(hint))
 }
 
 /// The delegated ranges that exist in our own user namespace, first come first
@@ -124,11 +116,8 @@ fn onto(ranges: &[(u64, u64)], gaps: &[(u64, u64)], fixed: &[Extent]) -> Vec<Ext
 /// The extent from `inside` onto `start..end`, unless that is empty.
 fn span(inside: u64, start: u64, end: u64) -> Option<Extent> {
     let count = end.checked_sub(start).filter(|count| *count > 0)?;
-    Some(Extent {
-        inside: u32::try_from(inside).ok()?,
-        outside: u32::try_from(start).ok()?,
-        count: u32::try_from(count).ok()?,
-    })
+    let narrow = |number| u32::try_from(number).ok();
+    Some(Extent::new(narrow(inside)?, narrow(start)?, narrow(count)?))
 }
 
 /// An explicit map may name only ids that exist here, and for anyone but root
@@ -136,12 +125,8 @@ fn span(inside: u64, start: u64, end: u64) -> Option<Extent> {
 fn verify(map: &IdMap, kind: Kind, who: &Identity) -> Result<()> {
     let mut allowed: Vec<(u64, u64)> = Vec::new();
     if who.privileged {
-        allowed.extend(
-            who.mapped
-                .extents()
-                .iter()
-                .map(|e| (e.inside.into(), e.inside_end())),
-        );
+        let mapped = who.mapped.extents().iter();
+        allowed.extend(mapped.map(|e| (e.inside.into(), e.inside_end())));
     } else {
         allowed.push((who.id.into(), u64::from(who.id) + 1));
         allowed.extend(available(who));
@@ -154,14 +139,10 @@ fn verify(map: &IdMap, kind: Kind, who: &Identity) -> Result<()> {
             } else {
                 "delegated to you"
             };
-            let error = Error::new(
-                format!("map {name} ids {e}"),
-                format!("{name} id {low} is not {whose}"),
-            );
-            return Err(match &who.missing {
-                Some(what) if !who.privileged => error.with_hint(what.to_string()),
-                _ => error,
-            });
+            let reason = format!("{name} id {low} is not {whose}");
+            let missing = who.missing.as_ref().filter(|_| !who.privileged);
+            let hint = missing.map(Missing::to_string);
+            return Err(Error::new(format!("map {name} ids {e}"), reason).with_any_hint(hint));
         }
     }
     Ok(())

@@ -41,7 +41,7 @@ impl Pasta {
                 "it is not installed (Debian package passt)",
             ));
         };
-        Program::at(&c_string(path.as_os_str())?, &self.arguments(), &[])
+        Program::at(&c_string(path)?, &self.arguments(), &[])
     }
 
     /// The program's arguments. Nothing reaches a port on either side that was

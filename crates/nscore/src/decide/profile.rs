@@ -51,14 +51,9 @@ impl Profile {
         };
         if filter.is_some() && !Filter::AVAILABLE {
             let arch = std::env::consts::ARCH;
-            let error = Error::new(
-                "filter system calls",
-                format!("{arch} has no table of them"),
-            );
-            return Err(match spec.strict {
-                true => error,
-                false => error.with_hint("--seccomp off starts without a filter"),
-            });
+            let reason = format!("{arch} has no table of them");
+            let hint = (!spec.strict).then_some("--seccomp off starts without a filter");
+            return Err(Error::new("filter system calls", reason).with_any_hint(hint));
         }
         Ok(Profile {
             capabilities,

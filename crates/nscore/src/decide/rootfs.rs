@@ -21,56 +21,29 @@ const NOSUID_NODEV: MsFlags = MsFlags::MS_NOSUID.union(MsFlags::MS_NODEV);
 
 const NO_ALL: MsFlags = NOSUID_NODEV.union(MsFlags::MS_NOEXEC);
 
-static DEV: FileSystem = FileSystem {
-    kind: c"tmpfs",
-    data: c"mode=0755",
-    flags: NOSUID,
-};
+static DEV: FileSystem = FileSystem::new(c"tmpfs", c"mode=0755", NOSUID);
 
 /// Group 5 is tty in every distribution's group(5); a container without it
 /// leaves terminals to the group of the process that opens them.
-static PTS: FileSystem = FileSystem {
-    kind: c"devpts",
-    data: c"newinstance,ptmxmode=0666,mode=0620,gid=5",
-    flags: NOSUID_NOEXEC,
-};
+static PTS: FileSystem = FileSystem::new(c"devpts", PTS_DATA_TTY, NOSUID_NOEXEC);
 
-static PTS_NO_TTY_GROUP: FileSystem = FileSystem {
-    data: c"newinstance,ptmxmode=0666,mode=0620",
-    ..PTS
-};
+static PTS_NO_TTY_GROUP: FileSystem = FileSystem::new(c"devpts", PTS_DATA, NOSUID_NOEXEC);
 
-static SHM: FileSystem = FileSystem {
-    data: c"mode=1777",
-    flags: NOSUID_NODEV,
-    ..DEV
-};
+const PTS_DATA_TTY: &CStr = c"newinstance,ptmxmode=0666,mode=0620,gid=5";
 
-static MQUEUE: FileSystem = FileSystem {
-    kind: c"mqueue",
-    data: c"",
-    flags: NO_ALL,
-};
+const PTS_DATA: &CStr = c"newinstance,ptmxmode=0666,mode=0620";
 
-static PROC: FileSystem = FileSystem {
-    kind: c"proc",
-    ..MQUEUE
-};
+static SHM: FileSystem = FileSystem::new(c"tmpfs", c"mode=1777", NOSUID_NODEV);
 
-static SYSFS: FileSystem = FileSystem {
-    kind: c"sysfs",
-    ..MQUEUE
-};
+static MQUEUE: FileSystem = FileSystem::new(c"mqueue", c"", NO_ALL);
 
-static CGROUP: FileSystem = FileSystem {
-    kind: c"cgroup2",
-    ..MQUEUE
-};
+static PROC: FileSystem = FileSystem::new(c"proc", c"", NO_ALL);
 
-static SYS_TMPFS: FileSystem = FileSystem {
-    flags: NO_ALL,
-    ..DEV
-};
+static SYSFS: FileSystem = FileSystem::new(c"sysfs", c"", NO_ALL);
+
+static CGROUP: FileSystem = FileSystem::new(c"cgroup2", c"", NO_ALL);
+
+static SYS_TMPFS: FileSystem = FileSystem::new(c"tmpfs", c"mode=0755", NO_ALL);
 
 /// Device nodes that every program may expect. User namespaces cannot make
 /// any, so the host's are shown.

@@ -102,8 +102,7 @@ impl Steps<'_> {
     fn host_name(&self) -> Result<Option<CString>> {
         let name = self.spec.name.as_ref().map(Hostname::from);
         let name = self.spec.hostname.clone().or(name);
-        name.map(|name| c_string(name.as_str().as_ref()))
-            .transpose()
+        name.map(|name| c_string(name.as_str())).transpose()
     }
 
     fn become_root(&self) -> Action {

@@ -8,7 +8,7 @@ use std::path::Path;
 use crate::plan::action::Action;
 use crate::plan::place::{At, Place};
 use crate::spec::Spec;
-use crate::spec::mounts::{self, Mount, What};
+use crate::spec::mounts::{self, Mount};
 
 /// Whether the caller has something in mind for /run.
 pub(crate) fn has_run(spec: &Spec) -> bool {
@@ -19,11 +19,7 @@ pub(crate) fn has_run(spec: &Spec) -> bool {
 /// With the memory file system that it would mount there itself.
 pub(crate) fn with_run(spec: &Spec) -> Spec {
     let mut spec = spec.clone();
-    spec.mounts.push(Mount {
-        no_suid: true,
-        no_devices: true,
-        ..Mount::new(RUN, What::memory(None))
-    });
+    spec.mounts.push(Mount::memory(RUN, None));
     spec
 }
 

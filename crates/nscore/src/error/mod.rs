@@ -7,7 +7,7 @@ pub(crate) mod text;
 
 use std::ffi::{CString, OsStr};
 use std::fmt;
-use std::os::unix::ffi::OsStringExt as _;
+use std::os::unix::ffi::OsStrExt as _;
 
 use nix::errno::Errno;
 
@@ -52,10 +52,7 @@ impl Error {
     /// A request that makes no sense: exit status 64.
     #[must_use]
     pub fn usage(what: impl Into<String>, reason: impl fmt::Display) -> Error {
-        Error {
-            status: USAGE,
-            ..Error::new(what, reason)
-        }
+        Error::new(what, reason).with_status(USAGE)
     }
 
     /// A system call that failed, with advice when this machine's settings
@@ -63,10 +60,7 @@ impl Error {
     pub(crate) fn system(op: Op, what: impl Into<String>, errno: Errno) -> Error {
         let advice = table::advise(op, errno, &Facts::probe());
         let reason = advice.reason.unwrap_or_else(|| word(errno));
-        Error {
-            hint: advice.hint,
-            ..Error::new(what, reason)
-        }
+        Error::new(what, reason).with_any_hint(advice.hint)
     }
 
     /// A system call that failed for a reason that its number tells well, but
@@ -100,6 +94,13 @@ impl Error {
     pub fn with_hint(mut self, hint: impl Into<String>) -> Error {
         self.hint = Some(hint.into());
         self
+    }
+
+    /// The same error with this advice, if there is any.
+    #[must_use]
+    pub(crate) fn with_any_hint(self, hint: Option<impl Into<String>>) -> Error {
+        let hint = hint.map(Into::into).or(self.hint);
+        Error { hint, ..self }
     }
 
     /// The same error with these lines, each ended by a newline.
@@ -151,15 +152,15 @@ impl From<Untold> for Error {
 }
 
 /// A string for the kernel.
-pub(crate) fn c_string(text: &OsStr) -> Result<CString> {
-    CString::new(text.to_os_string().into_vec())
+pub(crate) fn c_string(text: impl AsRef<OsStr>) -> Result<CString> {
+    let text = text.as_ref();
+    CString::new(text.as_bytes())
         .map_err(|_| Error::usage(format!("use {}", text::quoted(text)), "it holds a NUL byte"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::ffi::OsStrExt as _;
 
     use crate::error::text::{quoted, quoted_c};
 

@@ -4,9 +4,11 @@ use std::borrow::Cow;
 use std::ffi::CStr;
 
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, open};
-use nix::sys::stat::{Mode, stat};
+use nix::fcntl::OFlag;
+use nix::sys::stat::stat;
 use nix::unistd::read;
+
+use crate::sys::path;
 
 /// Enough room for the program headers of a file and the name of its loader.
 pub(crate) const HEADER: usize = 2048;
@@ -31,10 +33,8 @@ pub(crate) struct Failure<'a> {
 
 impl From<Errno> for Failure<'_> {
     fn from(errno: Errno) -> Self {
-        Failure {
-            errno,
-            candidate: Candidate::default(),
-        }
+        let candidate = Candidate::default();
+        Failure { errno, candidate }
     }
 }
 
@@ -67,7 +67,7 @@ impl<'a> Candidate<'a> {
 /// How the contents of this file begin; of one that cannot be read, nothing.
 pub(super) fn header_of<'a>(path: &CStr, room: &'a mut [u8]) -> &'a [u8] {
     // O_NONBLOCK: the file may be a pipe that nobody writes to.
-    let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
-    let len = open(path, flags, Mode::empty()).and_then(|file| read(&file, &mut *room));
+    let file = path::open(path, OFlag::O_RDONLY | OFlag::O_NONBLOCK);
+    let len = file.and_then(|file| read(&file, &mut *room));
     &room[..len.unwrap_or(0)]
 }

@@ -45,11 +45,8 @@ impl Program {
                 None => Error::new(what, "its interpreter is missing").with_status(127),
             },
             errno @ (Errno::ENOENT | Errno::ENOTDIR) => {
-                let error = Error::errno(what, errno).with_status(127);
-                match self.if_missing {
-                    Some(hint) => error.with_hint(hint),
-                    None => error,
-                }
+                let error = Error::errno(what, errno).with_any_hint(self.if_missing);
+                error.with_status(127)
             }
             Errno::EACCES if path::kind(candidate.mode) == SFlag::S_IFDIR => {
                 Error::new(what, "is a directory").with_status(126)

@@ -18,46 +18,26 @@ pub(super) fn interpreter(file: &[u8]) -> Option<&[u8]> {
 
 /// The architecture of a program that is not for this machine.
 pub(super) fn foreign_machine(file: &[u8]) -> Option<String> {
-    let elf = Elf::new(file)?;
-    let machine = elf.half(18)?;
-    if Some(machine)
-        == OWN
-            .iter()
-            .find(|(arch, _)| *arch == std::env::consts::ARCH)
-            .map(|m| m.1)
-    {
-        return None;
+    let machine = Elf::new(file)?.half(18)?;
+    match MACHINES.iter().find(|(number, ..)| *number == machine) {
+        Some((_, arch, _)) if *arch == std::env::consts::ARCH => None,
+        Some((.., name)) => Some((*name).to_string()),
+        None => Some(format!("another machine ({machine})")),
     }
-    let name = MACHINES
-        .iter()
-        .find(|(number, _)| *number == machine)
-        .map(|(_, name)| *name);
-    Some(name.map_or_else(|| format!("another machine ({machine})"), str::to_string))
 }
 
-/// e_machine of the architectures that Rust names.
-const OWN: [(&str, u64); 8] = [
-    ("x86", 3),
-    ("x86_64", 62),
-    ("arm", 40),
-    ("aarch64", 183),
-    ("riscv64", 243),
-    ("powerpc64", 21),
-    ("s390x", 22),
-    ("loongarch64", 258),
-];
-
-const MACHINES: [(u64, &str); 10] = [
-    (3, "i386"),
-    (8, "MIPS"),
-    (20, "PowerPC"),
-    (21, "64-bit PowerPC"),
-    (22, "IBM S/390"),
-    (40, "32-bit ARM"),
-    (62, "x86-64"),
-    (183, "64-bit ARM"),
-    (243, "RISC-V"),
-    (258, "LoongArch"),
+/// By e_machine: the architecture as Rust names it, if it builds for it, and as people do.
+const MACHINES: [(u64, &str, &str); 10] = [
+    (3, "x86", "i386"),
+    (8, "", "MIPS"),
+    (20, "", "PowerPC"),
+    (21, "powerpc64", "64-bit PowerPC"),
+    (22, "s390x", "IBM S/390"),
+    (40, "arm", "32-bit ARM"),
+    (62, "x86_64", "x86-64"),
+    (183, "aarch64", "64-bit ARM"),
+    (243, "riscv64", "RISC-V"),
+    (258, "loongarch64", "LoongArch"),
 ];
 
 struct Elf<'a> {

@@ -49,9 +49,7 @@ impl Program {
             (candidate.mode != 0).then_some((candidate, path))
         });
         let candidate = there.map(|(candidate, path)| candidate.look_into(path, room));
-        Failure {
-            errno: Errno::ENOENT,
-            candidate: candidate.unwrap_or_default(),
-        }
+        let (errno, candidate) = (Errno::ENOENT, candidate.unwrap_or_default());
+        Failure { errno, candidate }
     }
 }

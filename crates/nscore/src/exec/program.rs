@@ -89,7 +89,7 @@ impl Program {
             candidates.push(whole);
         } else {
             for dir in std::env::split_paths(path) {
-                let candidate = c_string(dir.join(name).as_os_str())?;
+                let candidate = c_string(dir.join(name))?;
                 // What was not there the first time is not worth another.
                 if !candidates.contains(&candidate) {
                     candidates.push(candidate);
@@ -114,20 +114,14 @@ impl Program {
         arguments: &[OsString],
         environment: &[(OsString, OsString)],
     ) -> Result<Program> {
-        let arguments = arguments
-            .iter()
-            .map(|argument| c_string(argument))
-            .collect::<Result<Vec<_>>>()?;
+        let arguments = arguments.iter().map(c_string).collect::<Result<_>>()?;
         let assignment = |(name, value): &(OsString, OsString)| {
             let mut text = name.clone();
             text.push("=");
             text.push(value);
             c_string(&text)
         };
-        let environment = environment
-            .iter()
-            .map(assignment)
-            .collect::<Result<Vec<_>>>()?;
+        let environment = environment.iter().map(assignment).collect::<Result<_>>()?;
         let arguments = Array::new(arguments);
         let rest = arguments.pointers.get(1..).unwrap_or_default();
         let script = |path: &CString| [&[SHELL_C.as_ptr(), path.as_ptr()], rest].concat();
@@ -159,18 +153,17 @@ impl Program {
             environment.push((name.into(), value.into()));
         }
         let command = [SHELL.into(), "-c".into(), text.to_os_string()];
+        let program = Program::new(&command, &environment, OsStr::new(""))?;
         Ok(Program {
             inherited,
-            ..Program::new(&command, &environment, OsStr::new(""))?
+            ..program
         })
     }
 
     /// The same with a hint for when it is not there: nobody has named it.
-    pub(crate) fn or_else(self, hint: &'static str) -> Program {
-        Program {
-            if_missing: Some(hint),
-            ..self
-        }
+    pub(crate) fn or_else(mut self, hint: &'static str) -> Program {
+        self.if_missing = Some(hint);
+        self
     }
 
     pub(super) fn name(&self) -> String {

@@ -7,8 +7,8 @@ use std::io::Read as _;
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::path::{Component, Path, PathBuf};
 
-use nix::fcntl::{OFlag, open, readlinkat};
-use nix::sys::stat::{Mode, SFlag, fstat};
+use nix::fcntl::{OFlag, readlinkat};
+use nix::sys::stat::{SFlag, fstat};
 
 use crate::error::c_string;
 use crate::exec::environ;
@@ -52,7 +52,7 @@ pub(crate) fn program(spec: &Spec, command: &[OsString]) -> Option<Program> {
 
 /// The directories that the root is made of, the uppermost first.
 fn layers(spec: &Spec) -> Option<Vec<OwnedFd>> {
-    let open = |dir: &Path| open(dir, FIND_DIR, Mode::empty()).ok();
+    let open = |dir: &Path| path::open(dir, FIND_DIR).ok();
     let changes = match &spec.changes {
         Changes::Directory(dir) => open(&dir.join("changes")),
         Changes::InPlace | Changes::Memory => None,
@@ -91,10 +91,10 @@ fn find(layers: &[OwnedFd], path: &Path) -> Option<Program> {
     let known = format!("/proc/self/fd/{}", file.as_raw_fd());
     // To open anything else but a file could wait, or have an effect; and somebody's
     // lease on it could keep us waiting, open(2).
-    let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+    let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK;
     let mut start = [0; 2];
     let script = fs::metadata(&known).is_ok_and(|file| file.is_file())
-        && open(known.as_str(), flags, Mode::empty())
+        && path::open(known.as_str(), flags)
             .is_ok_and(|file| File::from(file).read_exact(&mut start).is_ok())
         && start == *b"#!";
     Some(Program {
@@ -114,7 +114,7 @@ fn names(path: &Path) -> Vec<OsString> {
 
 /// What the first layer that has something there has, unless it hides what lies below.
 fn uppermost(layers: &[OwnedFd], at: &Path) -> Option<OwnedFd> {
-    let at = c_string(at.as_os_str()).ok()?;
+    let at = c_string(at).ok()?;
     let has = |layer: &OwnedFd| path::open_below(layer.as_fd(), &at, OFlag::O_PATH).ok();
     let found = layers.iter().find_map(has)?;
     let status = fstat(&found).ok()?;

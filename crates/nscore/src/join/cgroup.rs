@@ -4,8 +4,7 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, open};
-use nix::sys::stat::Mode;
+use nix::fcntl::OFlag;
 use nix::unistd::{AccessFlags, access};
 
 use crate::decide::cgroup::leaf::ENTER;
@@ -14,6 +13,7 @@ use crate::host::systemd;
 use crate::join::find::Found;
 use crate::plan::cgroup::Scope;
 use crate::proc::cgroup::Tree;
+use crate::sys::path;
 
 /// The cgroup to enter with a container, if it has one of its own: that of its
 /// init. Where init has divided the container's, that itself takes no process.
@@ -24,11 +24,9 @@ pub(crate) fn entrance(container: &Found) -> Result<Option<OwnedFd>> {
     let dir = Tree::find()
         .and_then(|tree| tree.dir_of(container.init))
         .ok_or_else(|| Error::new(ENTER, "it cannot be seen from here"))?;
-    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-    match open(&dir, flags, Mode::empty()) {
-        Ok(cgroup) => Ok(Some(cgroup)),
-        Err(errno) => Err(not_entered(errno)),
-    }
+    path::open(&dir, OFlag::O_DIRECTORY)
+        .map(Some)
+        .map_err(not_entered)
 }
 
 /// Why no process could be made there.

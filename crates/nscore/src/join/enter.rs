@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 
-use crate::child::message::{Fds, Report};
+use crate::child::message::{Fds, Received, Report};
 use crate::child::sealed;
 use crate::error::{Error, Result};
 use crate::exec::candidate::HEADER;
@@ -77,7 +77,7 @@ impl Entry {
     ) -> Result<(Process, Fds)> {
         signals.wait_for(life.as_fd(), ENTER)?;
         let command = match self.next(life)? {
-            Some((Report::Started { pid }, [Some(pidfd), ..])) => Process::new(pid, pidfd),
+            Some((Report::Started(pid), [Some(pidfd), ..])) => Process::new(pid, pidfd),
             _ => return Err(ended()),
         };
         let (mut running, mut tried) = (None, None);
@@ -91,7 +91,7 @@ impl Entry {
                 None => break,
                 Some((Report::Running, fds)) if running.is_none() => running = Some(fds),
                 Some((Report::Trying(candidate), _)) if tried.is_none() => tried = Some(candidate),
-                Some((Report::Refused { errno }, _)) => {
+                Some((Report::Refused(errno), _)) => {
                     return Err(self.program.explain(&sealed::refusal(tried, errno)));
                 }
                 _ => return Err(ended()),
@@ -101,12 +101,11 @@ impl Entry {
     }
 
     /// The next report; one of a failure is an error.
-    fn next(&self, socket: &OwnedFd) -> Result<Option<(Report<'static>, Fds)>> {
-        let received =
-            Report::receive(socket).map_err(|errno| self.failed(Step::Prepare as usize, errno))?;
-        match received.map(|received| (received.report, received.fds)) {
-            Some((Report::Failed { action, errno }, _)) => Err(self.failed(action, errno)),
-            Some((Report::Exec { failure, .. }, _)) => Err(self.program.explain(&failure)),
+    fn next(&self, socket: &OwnedFd) -> Result<Option<Received>> {
+        let failed = |errno| self.failed(Step::Prepare as usize, errno);
+        match Report::receive(socket).map_err(failed)? {
+            Some((Report::Failed(action, errno), _)) => Err(self.failed(action, errno)),
+            Some((Report::Exec(_, failure), _)) => Err(self.program.explain(&failure)),
             other => Ok(other),
         }
     }

@@ -249,8 +249,8 @@ impl Target {
                 own.retain(|container| container.name.as_ref() == Some(name));
                 one_of(own, what, "you run no container of this name").map_err(|error| {
                     let is_dir = Path::new(name.as_str()).is_dir();
-                    let hint = format!("a directory is told by its slash: ./{name}");
-                    if is_dir { error.with_hint(hint) } else { error }
+                    let hint = || format!("a directory is told by its slash: ./{name}");
+                    error.with_any_hint(is_dir.then(hint))
                 })
             }
             Target::Dir(dir) => {

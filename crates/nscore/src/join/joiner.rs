@@ -161,7 +161,7 @@ impl Failed {
     fn tell(self, socket: BorrowedFd) {
         let Failed(action, errno) = self;
         // Without a parent there is nobody to tell.
-        let _ = Report::Failed { action, errno }.send(socket, &[]);
+        let _ = Report::Failed(action, errno).send(socket, &[]);
     }
 }
 
@@ -218,7 +218,7 @@ fn joiner(
             process::exit(1)
         }
         Fork::Parent { pid, pidfd } => {
-            let sent = Report::Started { pid }.send(life, &[pidfd.as_fd()]);
+            let sent = Report::Started(pid).send(life, &[pidfd.as_fd()]);
             if sent.is_err() {
                 // Nobody knows of it.
                 let _ = process::kill(pidfd.as_fd());
@@ -266,7 +266,7 @@ fn command(entry: &mut Entry, socket: BorrowedFd) -> std::result::Result<(), Fai
     };
     // Without a parent there is nobody to tell.
     // Of the one command: the supervisor does not ask which step it was.
-    let _ = Report::Exec { action: 0, failure }.send(socket, &[]);
+    let _ = Report::Exec(0, failure).send(socket, &[]);
     Ok(())
 }
 

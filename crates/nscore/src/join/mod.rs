@@ -128,13 +128,11 @@ impl Join {
             .command
             .first()
             .and_then(|word| word.to_str()?.parse().ok());
-        match word.filter(|pid| matches!(Record::of(*pid, &mut Allowance::default()), Ok(Some(_))))
-        {
-            Some(two) => error.with_hint(format!(
-                "several containers are running, {one} and {two} among them: inject -l lists them"
-            )),
-            None => error,
-        }
+        let is_one = |pid: &i32| matches!(Record::of(*pid, &mut Allowance::default()), Ok(Some(_)));
+        error.with_any_hint(word.filter(is_one).map(|two| {
+            let them = format!("{one} and {two} among them");
+            format!("several containers are running, {them}: inject -l lists them")
+        }))
     }
 }
 

@@ -31,7 +31,7 @@ impl Maps {
             let what = || format!("map {} ids {} twice", plan.kind.name(), plan.map);
             let identity = plan.map.identity();
             let identity = identity.map_err(|why| Error::usage(what(), why))?;
-            c_string(identity.kernel_text().as_ref())
+            c_string(identity.kernel_text())
         };
         Ok([text(&self.user)?, text(&self.group)?])
     }

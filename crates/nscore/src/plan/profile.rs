@@ -66,7 +66,7 @@ impl fmt::Display for Step {
 impl fmt::Display for Profile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let plus = if self.no_new_privileges { "+" } else { "" };
-        write!(f, "{:x},{plus}", self.capabilities.bits())?;
+        write!(f, "{:x},{plus}", self.capabilities.0)?;
         match self.filter {
             Some(filter) => filter.fmt(f),
             None => f.write_str("off"),
@@ -87,7 +87,7 @@ impl Profile {
             name => Some(Filter::named(name)?),
         };
         Some(Profile {
-            capabilities: Set::from_bits(u64::from_str_radix(bits, 16).ok()?),
+            capabilities: Set(u64::from_str_radix(bits, 16).ok()?),
             no_new_privileges,
             filter,
         })

@@ -9,7 +9,7 @@ use std::path::{Component, Path};
 use nix::errno::Errno;
 
 use crate::error::text::{quoted, quoted_c};
-use crate::error::{self, Error, Result};
+use crate::error::{Error, Result, c_string};
 use crate::exec::login::{NO_GROUP, NOT_LISTED};
 use crate::exec::passwd::NOT_A_FILE;
 use crate::spec::user::UserSpec;
@@ -38,9 +38,7 @@ pub(crate) fn steps(user: Option<&UserSpec>, directory: Option<&Path>) -> Result
         steps.push(Step::Become(user.clone()));
     }
     if let Some(directory) = directory {
-        steps.push(Step::EnterDirectory(error::c_string(
-            plain(directory)?.as_os_str(),
-        )?));
+        steps.push(Step::EnterDirectory(c_string(plain(directory)?)?));
     }
     Ok(steps)
 }

@@ -6,18 +6,18 @@ use std::os::fd::OwnedFd;
 use nix::errno::Errno;
 use nix::fcntl::{self, OFlag};
 use nix::sched::CloneFlags;
-use nix::sys::stat::{self, Mode};
+use nix::sys::stat;
 
 use crate::proc::Untold;
 use crate::sys::Sys;
 use crate::sys::namespaces::ALL;
+use crate::sys::path::{self, FIND_DIR};
 
 /// A namespace of a process, by the name of its file: it lasts as long as the
 /// descriptor.
 pub(crate) fn open(pid: libc::pid_t, file: &str) -> Result<OwnedFd, Untold> {
     let path = format!("/proc/{pid}/ns/{file}");
-    let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC;
-    fcntl::open(path.as_str(), flags, Mode::empty()).map_err(|errno| Untold {
+    path::open(path.as_str(), OFlag::O_RDONLY).map_err(|errno| Untold {
         what: format!("open {path}"),
         errno,
     })
@@ -40,9 +40,8 @@ pub(crate) fn share(one: &str, other: &str, kind: &str) -> bool {
 pub(crate) fn differing(pid: libc::pid_t) -> Sys<CloneFlags> {
     // Sixteen links, of which none is worth the way from the root.
     let dir = |process: &str| {
-        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
         let path = format!("/proc/{process}/ns");
-        fcntl::open(path.as_str(), flags, Mode::empty())
+        path::open(path.as_str(), FIND_DIR)
     };
     let (theirs, ours) = (dir(&pid.to_string())?, dir("self")?);
     let mut flags = CloneFlags::empty();

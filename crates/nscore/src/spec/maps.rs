@@ -124,9 +124,7 @@ impl IdMap {
     /// Whether the container has this id.
     #[must_use]
     pub fn has_inside(&self, id: u32) -> bool {
-        self.0
-            .iter()
-            .any(|e| e.inside <= id && u64::from(id) < e.inside_end())
+        self.outside(id).is_some()
     }
 
     /// Whether the container can act as this id of ours.
@@ -139,11 +137,8 @@ impl IdMap {
 
     /// The id of ours that the container's `id` is.
     pub(crate) fn outside(&self, id: u32) -> Option<u32> {
-        let e = self
-            .0
-            .iter()
-            .find(|e| e.inside <= id && u64::from(id) < e.inside_end())?;
-        Some(e.outside + (id - e.inside))
+        let has = |e: &&Extent| e.inside <= id && u64::from(id) < e.inside_end();
+        self.0.iter().find(has).map(|e| e.outside + (id - e.inside))
     }
 
     /// How many ids are mapped.
@@ -174,15 +169,11 @@ impl IdMap {
     /// Reads the text of a uid_map or gid_map file.
     pub(crate) fn from_kernel_text(text: &str) -> Option<IdMap> {
         let extent = |line: &str| {
-            let mut fields = line.split_whitespace().map(str::parse);
-            match (fields.next(), fields.next(), fields.next(), fields.next()) {
-                (Some(Ok(inside)), Some(Ok(outside)), Some(Ok(count)), None) => Some(Extent {
-                    inside,
-                    outside,
-                    count,
-                }),
-                _ => None,
-            }
+            let fields = line.split_whitespace().map(|field| field.parse().ok());
+            let [inside, outside, count] = fields.collect::<Option<Vec<u32>>>()?[..] else {
+                return None;
+            };
+            Some(Extent::new(inside, outside, count))
         };
         IdMap::new(text.lines().map(extent).collect::<Option<_>>()?).ok()
     }
@@ -196,10 +187,8 @@ impl fmt::Display for Extent {
 
 impl fmt::Display for IdMap {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (i, extent) in self.0.iter().enumerate() {
-            write!(f, "{}{extent}", if i == 0 { "" } else { "," })?;
-        }
-        Ok(())
+        let extents: Vec<_> = self.0.iter().map(Extent::to_string).collect();
+        f.write_str(&extents.join(","))
     }
 }
 
@@ -212,11 +201,7 @@ impl FromStr for IdMap {
             let [inside, outside, count] = fields[..] else {
                 return Err(format!("{} is not START:LOWER:COUNT", quoted(range)));
             };
-            Ok(Extent {
-                inside: id(inside)?,
-                outside: id(outside)?,
-                count: id(count)?,
-            })
+            Ok(Extent::new(id(inside)?, id(outside)?, id(count)?))
         };
         // A separator may stand before, between and after, as in the original.
         let ranges = text.split([',', ';']).filter(|range| !range.is_empty());

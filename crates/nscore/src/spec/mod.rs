@@ -44,8 +44,9 @@ pub enum Changes {
     Directory(PathBuf),
 }
 
-/// A container as it was asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A container as it was asked for. [`Spec::new`] has the defaults; that of [`Default`]
+/// is nothing at all, which no container is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Spec {
     /// The directory that becomes the root file system.
     pub root: PathBuf,
@@ -127,35 +128,11 @@ impl Spec {
     pub fn new(root: impl Into<PathBuf>) -> Spec {
         Spec {
             root: root.into(),
-            changes: Changes::default(),
-            mounts: Vec::new(),
-            devices: Vec::new(),
-            read_only: false,
-            host_tools: false,
-            name: None,
-            hostname: None,
-            environment: Vec::new(),
-            workdir: None,
-            user: None,
-            command: Vec::new(),
             console: true,
-            net: Net::default(),
             dns: true,
-            uid_map: MapSpec::default(),
-            gid_map: MapSpec::default(),
-            strict: false,
-            cap_drop: CapList::default(),
-            cap_keep: CapList::default(),
-            no_new_privs: false,
-            seccomp: Seccomp::default(),
-            init: false,
             reboot: true,
-            stop_signal: None,
             stop_timeout: Duration::from_secs(10),
-            ready_fd: None,
-            limits: Limits::default(),
-            inside: None,
-            outside: None,
+            ..Spec::default()
         }
     }
 

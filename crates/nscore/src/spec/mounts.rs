@@ -51,17 +51,6 @@ pub enum What {
     },
 }
 
-impl What {
-    /// A tmpfs.
-    pub(crate) fn memory(size: Option<String>) -> What {
-        What::FileSystem {
-            kind: "tmpfs".to_string(),
-            source: None,
-            size,
-        }
-    }
-}
-
 impl Mount {
     /// `what` at `at`, with no restriction.
     #[must_use]
@@ -73,6 +62,16 @@ impl Mount {
             no_suid: false,
             no_devices: false,
             no_execute: false,
+        }
+    }
+
+    /// A tmpfs without devices and set-id programs.
+    pub(crate) fn memory(at: impl Into<PathBuf>, size: Option<String>) -> Mount {
+        let (kind, source) = ("tmpfs".to_string(), None);
+        Mount {
+            no_suid: true,
+            no_devices: true,
+            ..Mount::new(at, What::FileSystem { kind, source, size })
         }
     }
 
@@ -127,11 +126,7 @@ impl Mount {
             }
             _ => return Err(bad("it is not DST[:size=SIZE]")),
         };
-        let mount = Mount {
-            no_suid: true,
-            no_devices: true,
-            ..Mount::new(at, What::memory(size))
-        };
+        let mount = Mount::memory(at, size);
         mount.check().map_err(bad)?;
         Ok(mount)
     }

@@ -5,7 +5,6 @@ use std::os::fd::AsFd as _;
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
-use nix::sched::CloneFlags;
 use nix::unistd;
 
 use crate::child::NAME;
@@ -13,8 +12,7 @@ use crate::error::{Error, Result};
 use crate::supervise::outcome;
 use crate::supervise::signals::Signals;
 use crate::sys::child::Process;
-use crate::sys::clone::{self, Fork};
-use crate::sys::{Sys, process};
+use crate::sys::{Sys, clone, process};
 
 /// Runs `work` in a process of its own and waits for that: the number that it
 /// returned, or why the work could not be done.
@@ -29,20 +27,19 @@ pub(crate) fn run(
 ) -> Result<Sys<libc::c_int>> {
     let failed = |errno| Error::errno(doing, errno);
     let (result, theirs) = unistd::pipe2(OFlag::O_CLOEXEC).map_err(failed)?;
-    // SAFETY: this process has one thread, see clone::fork.
-    let errand = match unsafe { clone::fork(CloneFlags::empty(), libc::SIGCHLD) }.map_err(failed)? {
-        Fork::Child => {
-            process::rename(NAME);
-            let said = match process::die_with_parent().and_then(|()| work()) {
-                Ok(number) => [0, number],
-                Err(errno) => [errno as i32, 0],
-            };
-            // Nobody reads it only when the supervisor is gone.
-            let _ = unistd::write(theirs, said.map(i32::to_ne_bytes).as_flattened());
-            process::exit(0)
-        }
-        Fork::Parent { pid, pidfd } => Process::new(pid, pidfd),
+    let life = || {
+        process::rename(NAME);
+        let said = match process::die_with_parent().and_then(|()| work()) {
+            Ok(number) => [0, number],
+            Err(errno) => [errno as i32, 0],
+        };
+        // Nobody reads it only when the supervisor is gone.
+        let _ = unistd::write(&theirs, said.map(i32::to_ne_bytes).as_flattened());
+        0
     };
+    // SAFETY: this process has one thread, see clone::fork.
+    let (pid, pidfd) = unsafe { clone::fork_to(libc::SIGCHLD, life) }.map_err(failed)?;
+    let errand = Process::new(pid, pidfd);
     drop(theirs);
     signals.wait_for(errand.pidfd(), doing)?;
     let status = errand.wait().map_err(failed)?;

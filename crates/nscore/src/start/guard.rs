@@ -7,7 +7,6 @@ use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 
 use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sched::CloneFlags;
 use nix::unistd;
 
 use crate::child::NAME;
@@ -16,9 +15,8 @@ use crate::error::{Error, Result};
 use crate::start::cgroup::traces::Traces;
 use crate::start::store::Lock;
 use crate::sys::caps::Set;
-use crate::sys::clone::{self, Fork};
 use crate::sys::harden::drop_capabilities;
-use crate::sys::{descriptors, process, socket};
+use crate::sys::{clone, descriptors, process, socket};
 
 /// A guard at work; dropping it lets it do its work and end.
 pub(crate) struct Guard {
@@ -64,17 +62,14 @@ impl Guard {
         process::can_signal().map_err(failed)?;
         // Renamed before it exists, so that nobody ever takes it for us.
         let _renamed = process::Renamed::to(NAME);
+        let life = || {
+            life();
+            0
+        };
         // SAFETY: this process has one thread, see clone::fork.
-        match unsafe { clone::fork(CloneFlags::empty(), 0) }.map_err(failed)? {
-            Fork::Child => {
-                life();
-                process::exit(0)
-            }
-            Fork::Parent { pid, .. } => Ok(Guard {
-                pid,
-                life: Some(ours),
-            }),
-        }
+        let (pid, _) = unsafe { clone::fork_to(0, life) }.map_err(failed)?;
+        let life = Some(ours);
+        Ok(Guard { pid, life })
     }
 
     pub(crate) fn pid(&self) -> libc::pid_t {

@@ -5,14 +5,14 @@ use std::ffi::CStr;
 use std::io::{Read as _, Write as _};
 use std::process::{Child, Command, Stdio};
 
-use nix::fcntl::{OFlag, open};
-use nix::sys::stat::Mode;
+use nix::fcntl::OFlag;
 use nix::unistd;
 
 use crate::error::hint::advice::Op;
 use crate::error::text::quoted;
 use crate::error::{Error, Result};
 use crate::plan::maps::{MapPlan, MapWriter, Maps};
+use crate::sys::path;
 
 impl Maps {
     /// Writes both maps of process `pid`; helpers run side by side.
@@ -62,8 +62,7 @@ fn put(pid: libc::pid_t, file: &str, text: &str, what: impl Fn() -> String) -> R
     // The last byte stays NUL, and nothing is as long as that.
     let _ = write!(&mut path[..31], "/proc/{pid}/{file}");
     let path = CStr::from_bytes_until_nul(&path).unwrap_or_default();
-    let flags = OFlag::O_WRONLY | OFlag::O_CLOEXEC;
-    open(path, flags, Mode::empty())
+    path::open(path, OFlag::O_WRONLY)
         .and_then(|file| unistd::write(&file, text.as_bytes()))
         .map(drop)
         .map_err(|errno| Error::system(Op::Map, what(), errno))

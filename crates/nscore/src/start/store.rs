@@ -42,19 +42,20 @@ fn give(dir: &OwnedFd, name: &CStr, uid: Uid, gid: Gid) -> Sys<()> {
     unistd::fchown(&made, Some(uid), Some(gid))
 }
 
-/// One whose supervisor was killed has it until its guard has seen to the end of it.
-fn lock(dir: File) -> Sys<Flock<File>> {
-    const TRIES: usize = 50;
-    const PAUSE: Duration = Duration::from_millis(10);
-    let mut dir = dir;
-    for _ in 1..TRIES {
-        match Flock::lock(dir, FlockArg::LockExclusiveNonblock) {
+/// Locks it, if that can be had soon: tried fifty times, with this pause between.
+pub(super) fn lock_soon(
+    mut dir: File,
+    how: FlockArg,
+    pause: Duration,
+) -> std::result::Result<Flock<File>, (File, Errno)> {
+    for _ in 1..50 {
+        match Flock::lock(dir, how) {
             Err((file, Errno::EWOULDBLOCK)) => dir = file,
-            other => return other.map_err(|(_, errno)| errno),
+            other => return other,
         }
-        thread::sleep(PAUSE);
+        thread::sleep(pause);
     }
-    Flock::lock(dir, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| errno)
+    Flock::lock(dir, how)
 }
 
 /// Something in work/ that overlays have not left there. The kernel removes what is in
@@ -94,7 +95,9 @@ impl Store {
         let work = path::open_below(dir.as_fd(), c"work", flags).map_err(failed("open work in"))?;
         // One of an earlier version may be open to others.
         let _ = stat::fchmod(&work, Mode::S_IRWXU);
-        let lock = lock(File::from(work)).map_err(|errno| match errno {
+        let (how, pause) = (FlockArg::LockExclusiveNonblock, Duration::from_millis(10));
+        // One whose supervisor was killed has it until its guard has seen to its end.
+        let lock = lock_soon(work.into(), how, pause).map_err(|(_, errno)| match errno {
             Errno::EWOULDBLOCK => Error::new(
                 format!("use upper directory {shown}"),
                 "another container uses it",

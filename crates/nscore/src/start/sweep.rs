@@ -4,17 +4,15 @@
 use std::ffi::CString;
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::thread;
 use std::time::Duration;
 
-use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use nix::sched::{CloneFlags, setns};
 
 use crate::child::NAME;
 use crate::child::message::{Received, Report};
-use crate::sys::clone::{self, Fork};
-use crate::sys::{Sys, ids, make, process};
+use crate::start::store::lock_soon;
+use crate::sys::{Sys, clone, ids, make, process};
 
 /// A share in a root file system. The kernel unmounts, in every other container too,
 /// what is mounted on a directory that is removed; so nothing is removed from a root
@@ -29,18 +27,8 @@ impl Share {
     /// Takes one in this directory.
     pub(crate) fn in_root(root: OwnedFd) -> Share {
         // Who removes something has it alone, for far less than this.
-        const TRIES: usize = 50;
-        const PAUSE: Duration = Duration::from_millis(2);
-        let mut root = File::from(root);
-        for _ in 0..TRIES {
-            match Flock::lock(root, FlockArg::LockSharedNonblock) {
-                Ok(share) => return Share::Taken(share),
-                Err((file, Errno::EWOULDBLOCK)) => root = file,
-                Err((file, _)) => return Share::None(file),
-            }
-            thread::sleep(PAUSE);
-        }
-        Share::None(root)
+        let (how, pause) = (FlockArg::LockSharedNonblock, Duration::from_millis(2));
+        lock_soon(root.into(), how, pause).map_or_else(|(file, _)| Share::None(file), Share::Taken)
     }
 
     /// Whether it is the only one, and no other can be taken now.
@@ -82,10 +70,7 @@ impl Added {
     /// Takes note of what the child has made; any other report is given back.
     pub(crate) fn note(&mut self, received: Received) -> Option<Received> {
         match received {
-            Received {
-                report: Report::Made(path),
-                fds: [root, users, _],
-            } => {
+            (Report::Made(path), [root, users, _]) => {
                 let origin = root.zip(users).map(|(root, users)| Origin { root, users });
                 self.origin = self.origin.take().or(origin);
                 self.paths.extend(CString::new(path));
@@ -102,15 +87,14 @@ impl Added {
         let Some(origin) = self.origin.as_ref().filter(|_| share.is_whole()) else {
             return;
         };
+        let life = || {
+            process::rename(NAME);
+            let _ = self.remove(origin.root.as_fd(), origin.users.as_fd());
+            0
+        };
         // SAFETY: this process has one thread, see clone::fork.
-        match unsafe { clone::fork(CloneFlags::empty(), libc::SIGCHLD) } {
-            Ok(Fork::Child) => {
-                process::rename(NAME);
-                let _ = self.remove(origin.root.as_fd(), origin.users.as_fd());
-                process::exit(0)
-            }
-            Ok(Fork::Parent { pid, .. }) => drop(process::wait(pid)),
-            Err(_) => {}
+        if let Ok((pid, _)) = unsafe { clone::fork_to(libc::SIGCHLD, life) } {
+            let _ = process::wait(pid);
         }
     }
 

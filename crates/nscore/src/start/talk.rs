@@ -72,14 +72,11 @@ impl<'a> Talk<'a> {
     /// from then on.
     pub(crate) fn await_init(&mut self) -> Result<()> {
         match self.await_report()? {
-            Received {
-                report: Report::Started { pid },
-                fds: [Some(pidfd), ..],
-            } => {
+            (Report::Started(pid), [Some(pidfd), ..]) => {
                 self.child = Process::new(pid, pidfd);
                 Ok(())
             }
-            Received { report, .. } => Err(self.explain(report)),
+            (report, _) => Err(self.explain(report)),
         }
     }
 
@@ -87,11 +84,8 @@ impl<'a> Talk<'a> {
     /// console.
     pub(crate) fn await_set_up(&mut self) -> Result<Fds> {
         match self.await_report()? {
-            Received {
-                report: Report::Running,
-                fds,
-            } => Ok(fds),
-            Received { report, .. } => Err(self.explain(report)),
+            (Report::Running, fds) => Ok(fds),
+            (report, _) => Err(self.explain(report)),
         }
     }
 
@@ -128,19 +122,19 @@ impl<'a> Talk<'a> {
             if !socket::is_readable(self.socket.as_fd()) {
                 return Ok(());
             }
-            let Some(received) = self.receive()? else {
+            let Some((report, _)) = self.receive()? else {
                 return Ok(());
             };
-            let report = match received.report {
+            let report = match report {
                 Report::Trying(candidate) => {
                     tried = Some(candidate);
                     continue;
                 }
-                Report::Refused { errno } => Report::Exec {
+                Report::Refused(errno) => {
                     // The exec is the last of all.
-                    action: self.plan.actions.len() - 1,
-                    failure: sealed::refusal(tried, errno),
-                },
+                    let action = self.plan.actions.len() - 1;
+                    Report::Exec(action, sealed::refusal(tried, errno))
+                }
                 report => report,
             };
             return Err(self.explain(report));
@@ -177,15 +171,15 @@ impl<'a> Talk<'a> {
     fn explain(&self, report: Report) -> Error {
         let plan = self.plan;
         match report {
-            Report::Failed { action, errno } => match plan.actions.get(action) {
+            Report::Failed(action, errno) => match plan.actions.get(action) {
                 Some(action) => match action.reason(errno) {
                     Some(reason) => Error::new(action.to_string(), reason),
                     None => Error::system(action.op(), action.to_string(), errno),
                 },
                 None => Error::errno("start init", errno),
             },
-            Report::Helper { status } => outcome::helper_failed("inside", status),
-            Report::Exec { action, failure } => {
+            Report::Helper(status) => outcome::helper_failed("inside", status),
+            Report::Exec(action, failure) => {
                 let step = plan.actions.get(action).and_then(|action| action.program());
                 match step.or(plan.life.under_init.as_ref()) {
                     Some(program) => program.explain(&failure),
@@ -193,10 +187,10 @@ impl<'a> Talk<'a> {
                 }
             }
             Report::Running
-            | Report::Started { .. }
+            | Report::Started(_)
             | Report::Made(_)
             | Report::Trying(_)
-            | Report::Refused { .. } => Error::errno("start init", Errno::EBADMSG),
+            | Report::Refused(_) => Error::errno("start init", Errno::EBADMSG),
         }
     }
 }

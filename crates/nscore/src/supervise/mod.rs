@@ -63,15 +63,13 @@ pub(crate) fn until_end(
 
 impl Supervisor<'_> {
     fn run(&mut self) -> Sys<Outcome> {
-        if let Some(console) = &mut self.console {
-            console.resume();
-        }
+        self.console.iter_mut().for_each(Console::resume);
         // Those that arrived during the start wake no poll.
         self.handle_signals();
         while !self.turn()? {}
         let status = self.process.wait()?;
         if let Some(console) = &mut self.console {
-            let patient = !self.stop.is_some_and(|stop| stop.forced);
+            let patient = self.stop.is_none_or(|stop| stop.deadline.is_some());
             console.finish(self.signals, patient);
         }
         Ok(self.outcome(status))
@@ -81,11 +79,8 @@ impl Supervisor<'_> {
     /// ended.
     fn turn(&mut self) -> Sys<bool> {
         let none = || PollFd::new(self.signals.as_fd(), PollFlags::empty());
-        let console = self
-            .console
-            .as_ref()
-            .map(Console::poll_fds)
-            .unwrap_or_default();
+        let console = self.console.as_ref().map(Console::poll_fds);
+        let console = console.unwrap_or_default();
         let [master, keyboard, screen] = console.map(|fd| fd.unwrap_or_else(none));
         let process = PollFd::new(self.process.pidfd(), PollFlags::POLLIN);
         let signals = PollFd::new(self.signals.as_fd(), PollFlags::POLLIN);
@@ -155,11 +150,7 @@ impl Supervisor<'_> {
     fn handle(&mut self, signal: Arrived) {
         match signal.number {
             libc::SIGCHLD | libc::SIGTTIN | libc::SIGTTOU | libc::SIGPIPE => {}
-            libc::SIGWINCH => {
-                if let Some(console) = &mut self.console {
-                    console.resume();
-                }
-            }
+            libc::SIGWINCH => self.console.iter_mut().for_each(Console::resume),
             libc::SIGTSTP => self.suspend(signal),
             libc::SIGCONT => self.resume(),
             number if signal.from_kernel && self.is_key(number) => {}
@@ -189,9 +180,7 @@ impl Supervisor<'_> {
 
     /// Stops it and us together, and both go on together.
     fn suspend(&mut self, signal: Arrived) {
-        if let Some(console) = &mut self.console {
-            console.suspend();
-        }
+        self.console.iter_mut().for_each(Console::suspend);
         self.process.signal(libc::SIGSTOP);
         signal.stop();
         self.resume();
@@ -199,9 +188,7 @@ impl Supervisor<'_> {
 
     fn resume(&mut self) {
         self.process.signal(libc::SIGCONT);
-        if let Some(console) = &mut self.console {
-            console.resume();
-        }
+        self.console.iter_mut().for_each(Console::resume);
     }
 
     fn outcome(&self, status: WaitStatus) -> Outcome {

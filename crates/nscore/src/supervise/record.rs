@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use nix::NixPath;
 use nix::dir::Dir;
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, OFlag, fcntl, open, openat, readlinkat};
+use nix::fcntl::{FcntlArg, OFlag, fcntl, readlinkat};
 use nix::sys::stat::{Mode, SFlag, fstat};
 use nix::unistd::geteuid;
 
@@ -175,15 +175,15 @@ impl Record {
         }
         // Anybody can show us anything by this name, a pipe or a device for example. To
         // open that could keep us waiting, or do worse.
-        let found = openat(fds, name, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty())?;
+        let found = path::open_at(fds, name, OFlag::O_PATH)?;
         let status = fstat(&found)?;
         if path::kind(status.st_mode) != SFlag::S_IFREG || status.st_uid != owner {
             return Ok(None);
         }
         // Somebody's lease on it would keep us waiting too, open(2).
-        let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+        let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK;
         let again = format!("/proc/self/fd/{}", found.as_raw_fd());
-        let file = match open(again.as_str(), flags, Mode::empty()) {
+        let file = match path::open(again.as_str(), flags) {
             Err(Errno::EWOULDBLOCK) => return Ok(None),
             other => fs::File::from(other?),
         };

@@ -50,8 +50,7 @@ pub(super) struct Stop {
     pub(super) signal: libc::c_int,
     /// When it was asked for.
     pub(super) since: Instant,
-    /// When patience ends; None when SIGKILL is out already.
+    /// When patience ends; None when SIGKILL is out already, and init has no say in the
+    /// exit status.
     pub(super) deadline: Option<Instant>,
-    /// Whether init has no say in the exit status.
-    pub(super) forced: bool,
 }

@@ -49,7 +49,6 @@ impl Supervisor<'_> {
             since,
             signal: reason,
             deadline,
-            forced: false,
         });
         let method = match life.stop_signal {
             Some(signal) => Some(Method::Signal(signal.number())),
@@ -101,14 +100,13 @@ impl Supervisor<'_> {
     }
 
     pub(super) fn kill(&mut self, reason: libc::c_int) {
-        if self.stop.is_some_and(|stop| stop.forced) {
+        if self.stop.is_some_and(|stop| stop.deadline.is_none()) {
             return;
         }
         self.stop = Some(Stop {
             since: Instant::now(),
             signal: reason,
             deadline: None,
-            forced: true,
         });
         self.process.signal(libc::SIGKILL);
     }

@@ -75,14 +75,6 @@ impl Set {
     pub(crate) const KILL: Set = Set(bit("kill"));
     pub(crate) const DAC_OVERRIDE: Set = Set(bit("dac_override"));
 
-    pub(crate) fn bits(self) -> u64 {
-        self.0
-    }
-
-    pub(crate) fn from_bits(bits: u64) -> Set {
-        Set(bits)
-    }
-
     pub(crate) fn names(self) -> impl Iterator<Item = &'static str> {
         (0..)
             .zip(NAMES)

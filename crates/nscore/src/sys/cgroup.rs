@@ -8,43 +8,33 @@ use std::path::Path;
 
 use nix::dir::{Dir, Type};
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, openat};
-use nix::sys::stat::Mode;
+use nix::fcntl::OFlag;
 use nix::unistd::{self, UnlinkatFlags};
 
 use crate::sys::Sys;
+use crate::sys::path::open_at;
 
-const DIRECTORY: OFlag = OFlag::O_RDONLY
-    .union(OFlag::O_DIRECTORY)
-    .union(OFlag::O_NOFOLLOW)
-    .union(OFlag::O_CLOEXEC);
+const DIRECTORY: OFlag = OFlag::O_DIRECTORY.union(OFlag::O_NOFOLLOW);
 
 /// Opens the cgroup `name` of `parent`.
 pub(crate) fn open(parent: BorrowedFd, name: &CStr) -> Sys<OwnedFd> {
-    openat(parent, name, DIRECTORY, Mode::empty())
+    open_at(parent, name, DIRECTORY)
 }
 
 /// Where a process that writes 0 moves to it. No allocation.
 pub(crate) fn door(cgroup: BorrowedFd) -> Sys<OwnedFd> {
-    openat(
-        cgroup,
-        c"cgroup.procs",
-        OFlag::O_WRONLY | OFlag::O_CLOEXEC,
-        Mode::empty(),
-    )
+    open_at(cgroup, c"cgroup.procs", OFlag::O_WRONLY)
 }
 
 /// Writes to one of its files. No allocation.
 pub(crate) fn write(cgroup: BorrowedFd, file: &CStr, text: &[u8]) -> Sys<()> {
-    let flags = OFlag::O_WRONLY | OFlag::O_CLOEXEC;
-    let file = openat(cgroup, file, flags, Mode::empty())?;
+    let file = open_at(cgroup, file, OFlag::O_WRONLY)?;
     unistd::write(&file, text).map(drop)
 }
 
 /// Reads one of its files, up to a page.
 pub(crate) fn read(cgroup: BorrowedFd, file: &CStr) -> Sys<String> {
-    let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC;
-    let file = openat(cgroup, file, flags, Mode::empty())?;
+    let file = open_at(cgroup, file, OFlag::O_RDONLY)?;
     let mut bytes = [0; 4096];
     let len = unistd::read(&file, &mut bytes)?;
     Ok(String::from_utf8_lossy(&bytes[..len]).into_owned())

@@ -31,6 +31,21 @@ pub(crate) unsafe fn fork(flags: CloneFlags, signal: libc::c_int) -> Sys<Fork> {
     unsafe { fork_into(None, flags, signal) }
 }
 
+/// [`fork`]s a process that leads this life and ends with the status that comes of it.
+///
+/// # Safety
+/// That of [`fork`].
+pub(crate) unsafe fn fork_to(
+    signal: libc::c_int,
+    life: impl FnOnce() -> libc::c_int,
+) -> Sys<(libc::pid_t, OwnedFd)> {
+    // SAFETY: the caller's own promise.
+    match unsafe { fork(CloneFlags::empty(), signal) }? {
+        Fork::Child => crate::sys::process::exit(life()),
+        Fork::Parent { pid, pidfd } => Ok((pid, pidfd)),
+    }
+}
+
 /// [`fork`] into this directory of cgroup v2, where one is given: the child is
 /// never anywhere else, or is not made.
 ///
@@ -53,15 +68,10 @@ pub(crate) unsafe fn fork_into(
         // A descriptor in use is never negative.
         args.cgroup = u64::from(cgroup.as_raw_fd().cast_unsigned());
     }
+    let size = size_of::<libc::clone_args>();
     // SAFETY: args is a clone_args of the size given and outlives the call; a
     // null stack without CLONE_VM makes the child continue on its copy of ours.
-    let mut result = unsafe {
-        libc::syscall(
-            libc::SYS_clone3,
-            &raw const args,
-            size_of::<libc::clone_args>(),
-        )
-    };
+    let mut result = unsafe { libc::syscall(libc::SYS_clone3, &raw const args, size) };
     let old = result < 0 && Errno::last() == Errno::ENOSYS;
     let gate = match cgroup {
         // Opened here: whoever opens it is who has to have the right.

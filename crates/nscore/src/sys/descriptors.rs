@@ -93,17 +93,10 @@ static HIGHEST: AtomicI32 = AtomicI32::new(0);
 /// Descriptors above standard error close at exec, close_range(2); where that
 /// call is missing, each one that /proc lists.
 pub(crate) fn close_at_exec() -> Sys<()> {
-    const CLOSE_RANGE_CLOEXEC: libc::c_uint = 4;
+    const CLOEXEC: libc::c_uint = 4;
+    const LAST: libc::c_uint = libc::c_uint::MAX;
     // SAFETY: integers only.
-    let result = cvt(unsafe {
-        libc::syscall(
-            libc::SYS_close_range,
-            3,
-            libc::c_uint::MAX,
-            CLOSE_RANGE_CLOEXEC,
-        )
-    });
-    match result {
+    match cvt(unsafe { libc::syscall(libc::SYS_close_range, 3, LAST, CLOEXEC) }) {
         Err(Errno::ENOSYS | Errno::EINVAL) => {}
         other => return other.map(drop),
     }

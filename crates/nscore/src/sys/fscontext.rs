@@ -15,31 +15,19 @@ impl Context {
     /// Begins one of this kind.
     pub(super) fn open(kind: &CStr) -> Sys<Context> {
         const FSOPEN_CLOEXEC: libc::c_uint = 1;
+        let kind = kind.as_ptr();
         // SAFETY: the name is NUL-terminated; the call returns a new descriptor.
-        let fd = unsafe {
-            cvt_fd(libc::syscall(
-                libc::SYS_fsopen,
-                kind.as_ptr(),
-                FSOPEN_CLOEXEC,
-            ))
-        };
-        fd.map(Context)
+        unsafe { cvt_fd(libc::syscall(libc::SYS_fsopen, kind, FSOPEN_CLOEXEC)) }.map(Context)
     }
 
     /// Sets an option with a value, or a flag without one.
     pub(super) fn set(&self, key: &CStr, value: Option<&CStr>) -> Sys<()> {
         const SET_FLAG: libc::c_uint = 0;
         const SET_STRING: libc::c_uint = 1;
-        let command = if value.is_some() {
-            SET_STRING
-        } else {
-            SET_FLAG
-        };
-        self.config(
-            command,
-            key.as_ptr(),
-            value.map_or(std::ptr::null(), CStr::as_ptr),
-        )
+        match value {
+            Some(value) => self.config(SET_STRING, key.as_ptr(), value.as_ptr()),
+            None => self.config(SET_FLAG, key.as_ptr(), std::ptr::null()),
+        }
     }
 
     /// Sets what stands between the commas of mount(2)'s data: `KEY=VALUE`, `FLAG`, or
@@ -67,11 +55,12 @@ impl Context {
         const CMD_CREATE: libc::c_uint = 6;
         const FSMOUNT_CLOEXEC: libc::c_uint = 1;
         self.config(CMD_CREATE, std::ptr::null(), std::ptr::null())?;
+        let fd = self.0.as_raw_fd();
         // SAFETY: integers only; the call returns a new descriptor.
         unsafe {
             cvt_fd(libc::syscall(
                 libc::SYS_fsmount,
-                self.0.as_raw_fd(),
+                fd,
                 FSMOUNT_CLOEXEC,
                 attributes,
             ))
@@ -84,18 +73,9 @@ impl Context {
         key: *const libc::c_char,
         value: *const libc::c_char,
     ) -> Sys<()> {
+        let fd = self.0.as_raw_fd();
         // SAFETY: the callers above pass null or NUL-terminated strings, as
         // their command wants, which outlive the call.
-        cvt(unsafe {
-            libc::syscall(
-                libc::SYS_fsconfig,
-                self.0.as_raw_fd(),
-                command,
-                key,
-                value,
-                0,
-            )
-        })
-        .map(drop)
+        cvt(unsafe { libc::syscall(libc::SYS_fsconfig, fd, command, key, value, 0) }).map(drop)
     }
 }

@@ -16,24 +16,17 @@ pub(crate) fn filter(program: &[libc::sock_filter]) -> Sys<()> {
         len: libc::c_ushort::try_from(program.len()).map_err(|_| Errno::E2BIG)?,
         filter: program.as_ptr().cast_mut(),
     };
+    let set = libc::SECCOMP_SET_MODE_FILTER;
     // SAFETY: program and its instructions live for the time of the call, and
     // the kernel only reads them.
-    cvt(unsafe {
-        libc::syscall(
-            libc::SYS_seccomp,
-            libc::SECCOMP_SET_MODE_FILTER,
-            0,
-            &raw const program,
-        )
-    })
-    .map(drop)
+    cvt(unsafe { libc::syscall(libc::SYS_seccomp, set, 0, &raw const program) }).map(drop)
 }
 
 /// Makes these the most that a later program of this process or its children
 /// can have.
 pub(crate) fn bound_capabilities(kept: Set) -> Sys<()> {
     for number in 0..64 {
-        if kept.bits() >> number & 1 == 1 {
+        if kept.0 >> number & 1 == 1 {
             continue;
         }
         match prctl(libc::PR_CAPBSET_DROP, number) {
@@ -60,7 +53,7 @@ impl Held {
         // the kernel fills in.
         cvt(unsafe { libc::syscall(libc::SYS_capget, &raw const OURS, data.as_mut_ptr()) })?;
         let [low, high] = data;
-        let set = |low, high| Set::from_bits(u64::from(high) << 32 | u64::from(low));
+        let set = |low, high| Set(u64::from(high) << 32 | u64::from(low));
         Ok(Held {
             effective: set(low.effective, high.effective),
             permitted: set(low.permitted, high.permitted),
@@ -71,7 +64,7 @@ impl Held {
     /// Makes them so. What is not inheritable is not ambient either.
     pub(crate) fn set(self) -> Sys<()> {
         let half = |shift: u32| {
-            let part = |set: Set| (set.bits() >> shift) as u32;
+            let part = |set: Set| (set.0 >> shift) as u32;
             Data {
                 effective: part(self.effective),
                 permitted: part(self.permitted),

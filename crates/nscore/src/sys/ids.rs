@@ -2,11 +2,10 @@
 //! because the C library's would signal threads, and there are none.
 
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, open};
-use nix::sys::stat::Mode;
+use nix::fcntl::OFlag;
 use nix::unistd::{self, getresgid, getresuid};
 
-use crate::sys::{Sys, cvt};
+use crate::sys::{Sys, cvt, path};
 
 /// Sets the supplementary groups.
 fn set_groups(groups: &[u32]) -> Sys<()> {
@@ -26,9 +25,8 @@ pub(crate) fn drop_groups_if_allowed() -> Sys<bool> {
 
 fn setgroups_denied() -> bool {
     let mut word = [0; 5];
-    let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC;
-    let read = open(c"/proc/self/setgroups", flags, Mode::empty())
-        .and_then(|file| unistd::read(&file, &mut word));
+    let file = path::open(c"/proc/self/setgroups", OFlag::O_RDONLY);
+    let read = file.and_then(|file| unistd::read(&file, &mut word));
     read.is_ok() && word.starts_with(b"deny")
 }
 

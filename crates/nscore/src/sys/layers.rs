@@ -9,26 +9,19 @@ use nix::fcntl::AT_FDCWD;
 use nix::sys::stat::{Mode, SFlag, mknodat};
 use nix::unistd;
 
-use crate::sys::Sys;
 use crate::sys::fscontext::Context;
 use crate::sys::mount::{self, Depth, move_mount};
+use crate::sys::{Sys, cvt_fd};
 
 /// Takes a detached mount out of its propagation group and, in the same step,
 /// shows its files with the ids of the user namespace `ids`, mount_setattr(2).
 pub(crate) fn separate(tree: BorrowedFd, depth: Depth, ids: Option<BorrowedFd>) -> Sys<()> {
     let attributes = libc::mount_attr {
-        attr_set: if ids.is_some() {
-            libc::MOUNT_ATTR_IDMAP
-        } else {
-            0
-        },
+        attr_set: ids.map_or(0, |_| libc::MOUNT_ATTR_IDMAP),
         attr_clr: 0,
         propagation: libc::MS_PRIVATE,
-        userns_fd: match ids {
-            // A descriptor in use is never negative.
-            Some(ids) => u64::from(ids.as_raw_fd().cast_unsigned()),
-            None => 0,
-        },
+        // A descriptor in use is never negative.
+        userns_fd: ids.map_or(0, |ids| u64::from(ids.as_raw_fd().cast_unsigned())),
     };
     mount::change(tree, c"", depth, &attributes)
 }
@@ -37,15 +30,9 @@ pub(crate) fn separate(tree: BorrowedFd, depth: Depth, ids: Option<BorrowedFd>) 
 /// it: an empty path looks nothing up.
 pub(crate) fn working_directory() -> Sys<OwnedFd> {
     let flags = libc::O_CLOEXEC | libc::AT_EMPTY_PATH;
+    let (dir, path) = (AT_FDCWD.as_raw_fd(), c"".as_ptr());
     // SAFETY: the path is NUL-terminated; the call returns a new descriptor.
-    unsafe {
-        crate::sys::cvt_fd(libc::syscall(
-            libc::SYS_open_tree,
-            AT_FDCWD.as_raw_fd(),
-            c"".as_ptr(),
-            flags,
-        ))
-    }
+    unsafe { cvt_fd(libc::syscall(libc::SYS_open_tree, dir, path, flags)) }
 }
 
 /// Mounts the detached `tree` over the working directory and enters it.

@@ -5,12 +5,13 @@ use std::ffi::CStr;
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, OFlag};
+use nix::fcntl::AT_FDCWD;
 use nix::mount::{MntFlags, MsFlags};
 use nix::sys::stat::Mode;
 use nix::unistd;
 
 use crate::sys::fscontext::Context;
+use crate::sys::path::{self, FIND_DIR};
 use crate::sys::{Sys, cvt, cvt_fd};
 
 /// What mount(8) calls these.
@@ -33,6 +34,16 @@ pub(crate) struct FileSystem {
     pub(crate) data: &'static CStr,
     /// MS_NOSUID, MS_NODEV and MS_NOEXEC alone.
     pub(crate) flags: MsFlags,
+}
+
+impl FileSystem {
+    pub(crate) const fn new(
+        kind: &'static CStr,
+        data: &'static CStr,
+        flags: MsFlags,
+    ) -> FileSystem {
+        FileSystem { kind, data, flags }
+    }
 }
 
 /// How much of the mounts at a place is meant.
@@ -107,15 +118,9 @@ pub(crate) fn open_tree(dir: BorrowedFd, path: &CStr, depth: Depth) -> Sys<Owned
     if path.is_empty() {
         flags |= libc::AT_EMPTY_PATH;
     }
+    let (dir, path) = (dir.as_raw_fd(), path.as_ptr());
     // SAFETY: the path is NUL-terminated; the call returns a new descriptor.
-    unsafe {
-        cvt_fd(libc::syscall(
-            libc::SYS_open_tree,
-            dir.as_raw_fd(),
-            path.as_ptr(),
-            flags,
-        ))
-    }
+    unsafe { cvt_fd(libc::syscall(libc::SYS_open_tree, dir, path, flags)) }
 }
 
 /// Attaches a detached mount at `path` of `dir`, or at `dir` for an empty path.
@@ -123,23 +128,11 @@ pub(crate) fn open_tree(dir: BorrowedFd, path: &CStr, depth: Depth) -> Sys<Owned
 pub(crate) fn move_mount(mount: BorrowedFd, dir: BorrowedFd, path: &CStr) -> Sys<()> {
     const F_EMPTY_PATH: libc::c_uint = 4;
     const T_EMPTY_PATH: libc::c_uint = 0x40;
-    let flags = if path.is_empty() {
-        F_EMPTY_PATH | T_EMPTY_PATH
-    } else {
-        F_EMPTY_PATH
-    };
+    let flags = F_EMPTY_PATH | if path.is_empty() { T_EMPTY_PATH } else { 0 };
+    let (mount, dir) = (mount.as_raw_fd(), dir.as_raw_fd());
+    let (from, to) = (EMPTY.as_ptr(), path.as_ptr());
     // SAFETY: both paths are NUL-terminated.
-    cvt(unsafe {
-        libc::syscall(
-            libc::SYS_move_mount,
-            mount.as_raw_fd(),
-            EMPTY.as_ptr(),
-            dir.as_raw_fd(),
-            path.as_ptr(),
-            flags,
-        )
-    })
-    .map(drop)
+    cvt(unsafe { libc::syscall(libc::SYS_move_mount, mount, from, dir, to, flags) }).map(drop)
 }
 
 /// Mounts `fs` on the directory `at`.
@@ -218,18 +211,10 @@ pub(super) fn change(
     if path.is_empty() {
         flags |= libc::AT_EMPTY_PATH;
     }
+    let (dir, path, attributes) = (dir.as_raw_fd(), path.as_ptr(), &raw const *attributes);
+    let (call, size) = (libc::SYS_mount_setattr, size_of::<libc::mount_attr>());
     // SAFETY: the path is NUL-terminated, the structure of the size given.
-    cvt(unsafe {
-        libc::syscall(
-            libc::SYS_mount_setattr,
-            dir.as_raw_fd(),
-            path.as_ptr(),
-            flags,
-            std::ptr::from_ref(attributes),
-            size_of::<libc::mount_attr>(),
-        )
-    })
-    .map(drop)
+    cvt(unsafe { libc::syscall(call, dir, path, flags, attributes, size) }).map(drop)
 }
 
 /// Keeps every mount of this namespace from those of others, both ways.
@@ -254,11 +239,7 @@ pub(crate) fn mount_working_directory(known: &CStr) -> Sys<OwnedFd> {
             let flags = MsFlags::MS_BIND | MsFlags::MS_REC;
             nix::mount::mount(Some(c"."), c".", None::<&CStr>, flags, None::<&CStr>)?;
             let below = nix::sys::stat::stat(c".")?;
-            let root = nix::fcntl::open(
-                known,
-                OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC,
-                Mode::empty(),
-            )?;
+            let root = path::open(known, FIND_DIR)?;
             let above = nix::sys::stat::fstat(&root)?;
             if (below.st_dev, below.st_ino) != (above.st_dev, above.st_ino) {
                 return Err(Errno::ESTALE);

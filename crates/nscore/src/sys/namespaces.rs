@@ -20,47 +20,19 @@ pub(crate) const NEWTIME: CloneFlags = CloneFlags::from_bits_retain(0x80);
 
 /// All of them, in the order in which they are listed.
 pub(crate) const ALL: [Kind; 8] = [
-    Kind {
-        flag: CloneFlags::CLONE_NEWUSER,
-        file: "user",
-        name: "user",
-    },
-    Kind {
-        flag: CloneFlags::CLONE_NEWNS,
-        file: "mnt",
-        name: "mount",
-    },
-    Kind {
-        flag: CloneFlags::CLONE_NEWPID,
-        file: "pid",
-        name: "PID",
-    },
-    Kind {
-        flag: CloneFlags::CLONE_NEWIPC,
-        file: "ipc",
-        name: "IPC",
-    },
-    Kind {
-        flag: CloneFlags::CLONE_NEWUTS,
-        file: "uts",
-        name: "UTS",
-    },
-    Kind {
-        flag: CloneFlags::CLONE_NEWNET,
-        file: "net",
-        name: "network",
-    },
-    Kind {
-        flag: CloneFlags::CLONE_NEWCGROUP,
-        file: "cgroup",
-        name: "cgroup",
-    },
-    Kind {
-        flag: NEWTIME,
-        file: "time",
-        name: "time",
-    },
+    kind(CloneFlags::CLONE_NEWUSER, "user", "user"),
+    kind(CloneFlags::CLONE_NEWNS, "mnt", "mount"),
+    kind(CloneFlags::CLONE_NEWPID, "pid", "PID"),
+    kind(CloneFlags::CLONE_NEWIPC, "ipc", "IPC"),
+    kind(CloneFlags::CLONE_NEWUTS, "uts", "UTS"),
+    kind(CloneFlags::CLONE_NEWNET, "net", "network"),
+    kind(CloneFlags::CLONE_NEWCGROUP, "cgroup", "cgroup"),
+    kind(NEWTIME, "time", "time"),
 ];
+
+const fn kind(flag: CloneFlags, file: &'static str, name: &'static str) -> Kind {
+    Kind { flag, file, name }
+}
 
 /// A set of kinds, shown by their English names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

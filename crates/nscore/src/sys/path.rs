@@ -1,10 +1,11 @@
 //! Opening and making things inside a directory without ever leaving it.
 
 use std::ffi::{CStr, CString, OsStr};
-use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
+use nix::NixPath;
 use nix::errno::Errno;
 use nix::fcntl::{self, OFlag};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat};
@@ -21,9 +22,19 @@ pub(crate) fn kind(mode: libc::mode_t) -> SFlag {
     SFlag::from_bits_truncate(mode) & SFlag::S_IFMT
 }
 
+/// Opens what is there, to be closed at exec.
+pub(crate) fn open<P: ?Sized + NixPath>(path: &P, flags: OFlag) -> Sys<OwnedFd> {
+    fcntl::open(path, flags | OFlag::O_CLOEXEC, Mode::empty())
+}
+
+/// The same from a directory on.
+pub(crate) fn open_at<P: ?Sized + NixPath>(dir: impl AsFd, path: &P, flags: OFlag) -> Sys<OwnedFd> {
+    fcntl::openat(dir, path, flags | OFlag::O_CLOEXEC, Mode::empty())
+}
+
 /// Opens the directory `name` (one component) of `dir`, refusing a link.
 pub(crate) fn open_dir(dir: BorrowedFd, name: &CStr) -> Sys<OwnedFd> {
-    fcntl::openat(dir, name, FIND_DIR | OFlag::O_NOFOLLOW, Mode::empty())
+    open_at(dir, name, FIND_DIR | OFlag::O_NOFOLLOW)
 }
 
 /// The directory that holds the last component of `path` in `root`, and that
@@ -97,7 +108,7 @@ impl Known {
 
 /// The root directory, and the rest of an absolute path.
 fn from_root(path: &CStr) -> Sys<(OwnedFd, &CStr)> {
-    let root = fcntl::open(c"/", FIND_DIR, Mode::empty())?;
+    let root = open(c"/", FIND_DIR)?;
     let bytes = path.to_bytes_with_nul();
     let below = bytes.strip_prefix(b"/").unwrap_or(bytes);
     let below = CStr::from_bytes_with_nul(below).map_err(|_| Errno::EINVAL)?;
@@ -107,7 +118,7 @@ fn from_root(path: &CStr) -> Sys<(OwnedFd, &CStr)> {
 /// [`open_below`] one component after the other, where openat2(2) is missing.
 fn walk(dir: BorrowedFd, path: &CStr, flags: OFlag) -> Sys<OwnedFd> {
     let path = if path.is_empty() { c"." } else { path };
-    let mut at = fcntl::openat(dir, c".", OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty())?;
+    let mut at = open_at(dir, c".", OFlag::O_PATH)?;
     let mut rest = path.to_bytes();
     loop {
         let end = rest.iter().position(|byte| *byte == b'/');
@@ -127,7 +138,7 @@ fn walk(dir: BorrowedFd, path: &CStr, flags: OFlag) -> Sys<OwnedFd> {
                 at = open_dir(at.as_fd(), name)?;
                 rest = &rest[end + 1..];
             }
-            None => return fcntl::openat(&at, name, flags, Mode::empty()),
+            None => return open_at(&at, name, flags),
         }
     }
 }
@@ -162,17 +173,9 @@ fn mount_id(fd: BorrowedFd) -> Sys<u64> {
     const MNT_ID: libc::c_uint = 0x1000;
     // SAFETY: an all-zero statx is one of which nothing is known.
     let mut status: libc::statx = unsafe { std::mem::zeroed() };
+    let (fd, path, flags) = (fd.as_raw_fd(), c"".as_ptr(), libc::AT_EMPTY_PATH);
     // SAFETY: the path is NUL-terminated, and the structure is ours for the call.
-    cvt(unsafe {
-        libc::syscall(
-            libc::SYS_statx,
-            fd.as_raw_fd(),
-            c"".as_ptr(),
-            libc::AT_EMPTY_PATH,
-            MNT_ID,
-            &raw mut status,
-        )
-    })?;
+    cvt(unsafe { libc::syscall(libc::SYS_statx, fd, path, flags, MNT_ID, &raw mut status) })?;
     match status.stx_mask & MNT_ID {
         0 => Err(Errno::ENOSYS),
         _ => Ok(status.stx_mnt_id),

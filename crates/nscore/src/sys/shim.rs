@@ -10,7 +10,7 @@ use nix::sys::sendfile::sendfile;
 use nix::sys::stat::Mode;
 use nix::unistd;
 
-use crate::sys::{Sys, cvt, cvt_fd, descriptors};
+use crate::sys::{Sys, cvt, cvt_fd, descriptors, path};
 
 /// The descriptor on which the shim reports. It closes when the program runs.
 pub(crate) const SOCKET: RawFd = 3;
@@ -34,26 +34,49 @@ const NAME: &CStr = c"nscore";
 // On its stack are, when it starts, the number of arguments, SHELL, PATH, the
 // ARGUMENTs, zero and the environment, eight bytes each: exactly the arrays
 // that execve(2) takes. After a report it waits for the other end to close.
+/// A shim for the architecture of this number: the header, which differs in nothing
+/// else, and the code.
+macro_rules! shim {
+    ($machine:literal, $($code:literal,)+) => {
+        std::arch::global_asm!(
+            ".pushsection .rodata.nscore_shim, \"a\"",
+            ".balign 8",
+            ".globl nscore_shim, nscore_shim_end",
+            ".hidden nscore_shim, nscore_shim_end",
+            "nscore_shim:",
+            ".ascii \"\\177ELF\\2\\1\\1\"", // 64 bits, little-endian
+            ".zero 9",
+            concat!(".short 2, ", $machine), // an executable
+            ".long 1",
+            ".quad 0x400000 + 3f - nscore_shim", // where it starts
+            ".quad 64, 0",                       // its one segment, no sections
+            ".long 0",
+            ".short 64, 56, 1, 64, 0, 0",
+            ".long 1, 5", // load, to read and execute, the whole file
+            ".quad 0, 0x400000, 0x400000",
+            ".quad nscore_shim_end - nscore_shim, nscore_shim_end - nscore_shim",
+            ".quad 0x10000",
+            "3:",
+            $($code,)+
+            "nscore_shim_end:",
+            ".popsection",
+            fcntl = const libc::SYS_fcntl,
+            execve = const libc::SYS_execve,
+            read = const libc::SYS_read,
+            write = const libc::SYS_write,
+            exit = const libc::SYS_exit_group,
+            setfd = const libc::F_SETFD,
+            cloexec = const libc::FD_CLOEXEC,
+            noexec = const libc::ENOEXEC,
+            socket = const SOCKET,
+            refused = const REFUSED,
+        );
+    };
+}
+
 #[cfg(target_arch = "x86_64")]
-std::arch::global_asm!(
-    ".pushsection .rodata.nscore_shim, \"a\"",
-    ".balign 8",
-    ".globl nscore_shim, nscore_shim_end",
-    ".hidden nscore_shim, nscore_shim_end",
-    "nscore_shim:",
-    ".ascii \"\\177ELF\\2\\1\\1\"", // 64 bits, little-endian
-    ".zero 9",
-    ".short 2, 62", // an executable, for x86-64
-    ".long 1",
-    ".quad 0x400000 + 3f - nscore_shim", // where it starts
-    ".quad 64, 0",                       // its one segment, no sections
-    ".long 0",
-    ".short 64, 56, 1, 64, 0, 0",
-    ".long 1, 5", // load, to read and execute, the whole file
-    ".quad 0, 0x400000, 0x400000",
-    ".quad nscore_shim_end - nscore_shim, nscore_shim_end - nscore_shim",
-    ".quad 0x10000",
-    "3:",
+shim!(
+    62,
     "mov eax, {fcntl}",
     "mov edi, {socket}",
     "mov esi, {setfd}",
@@ -100,40 +123,11 @@ std::arch::global_asm!(
     "mov eax, {exit}",
     "mov edi, 126",
     "syscall",
-    "nscore_shim_end:",
-    ".popsection",
-    fcntl = const libc::SYS_fcntl,
-    execve = const libc::SYS_execve,
-    read = const libc::SYS_read,
-    write = const libc::SYS_write,
-    exit = const libc::SYS_exit_group,
-    setfd = const libc::F_SETFD,
-    cloexec = const libc::FD_CLOEXEC,
-    noexec = const libc::ENOEXEC,
-    socket = const SOCKET,
-    refused = const REFUSED,
 );
 
 #[cfg(target_arch = "aarch64")]
-std::arch::global_asm!(
-    ".pushsection .rodata.nscore_shim, \"a\"",
-    ".balign 8",
-    ".globl nscore_shim, nscore_shim_end",
-    ".hidden nscore_shim, nscore_shim_end",
-    "nscore_shim:",
-    ".ascii \"\\177ELF\\2\\1\\1\"", // 64 bits, little-endian
-    ".zero 9",
-    ".hword 2, 183", // an executable, for 64-bit ARM
-    ".word 1",
-    ".xword 0x400000 + 3f - nscore_shim", // where it starts
-    ".xword 64, 0",                       // its one segment, no sections
-    ".word 0",
-    ".hword 64, 56, 1, 64, 0, 0",
-    ".word 1, 5", // load, to read and execute, the whole file
-    ".xword 0, 0x400000, 0x400000",
-    ".xword nscore_shim_end - nscore_shim, nscore_shim_end - nscore_shim",
-    ".xword 0x10000",
-    "3:",
+shim!(
+    183,
     "mov x8, #{fcntl}",
     "mov x0, #{socket}",
     "mov x1, #{setfd}",
@@ -178,18 +172,6 @@ std::arch::global_asm!(
     "mov x8, #{exit}",
     "mov x0, #126",
     "svc #0",
-    "nscore_shim_end:",
-    ".popsection",
-    fcntl = const libc::SYS_fcntl,
-    execve = const libc::SYS_execve,
-    read = const libc::SYS_read,
-    write = const libc::SYS_write,
-    exit = const libc::SYS_exit_group,
-    setfd = const libc::F_SETFD,
-    cloexec = const libc::FD_CLOEXEC,
-    noexec = const libc::ENOEXEC,
-    socket = const SOCKET,
-    refused = const REFUSED,
 );
 
 /// Whether there is a shim for this architecture.
@@ -251,8 +233,7 @@ impl Image {
                 _ => Err(Errno::EIO),
             },
             Image::Ourselves => {
-                let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC;
-                let ours = fcntl::open(c"/proc/self/exe", flags, Mode::empty())?;
+                let ours = path::open(c"/proc/self/exe", OFlag::O_RDONLY)?;
                 while sendfile(file, &ours, None, 1 << 24)? > 0 {}
                 Ok(())
             }
@@ -265,8 +246,7 @@ impl Image {
         self.write(&file)?;
         // What is open for writing cannot be run.
         drop(file);
-        let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC;
-        let file = fcntl::openat(dir, NAME, flags, Mode::empty())?;
+        let file = path::open_at(dir, NAME, OFlag::O_RDONLY)?;
         unistd::unlinkat(dir, NAME, unistd::UnlinkatFlags::NoRemoveDir)?;
         Ok(file)
     }
@@ -282,16 +262,8 @@ pub(crate) unsafe fn exec(
     argv: *const *const libc::c_char,
     envp: *const *const libc::c_char,
 ) -> Errno {
+    let (file, path, flags) = (file.as_raw_fd(), c"".as_ptr(), libc::AT_EMPTY_PATH);
     // SAFETY: the caller vouches for the arrays; the path is empty.
-    let result = unsafe {
-        libc::syscall(
-            libc::SYS_execveat,
-            file.as_raw_fd(),
-            c"".as_ptr(),
-            argv,
-            envp,
-            libc::AT_EMPTY_PATH,
-        )
-    };
+    let result = unsafe { libc::syscall(libc::SYS_execveat, file, path, argv, envp, flags) };
     cvt(result).err().unwrap_or(Errno::EIO)
 }

@@ -57,19 +57,12 @@ pub(crate) fn default_all() {
     /// flags, an empty mask of 64 bits.
     const DEFAULT: [u64; 4] = [0; 4];
     const MASK_BYTES: usize = 8;
+    let default = DEFAULT.as_ptr();
     for signal in 1..=64 {
         // Raw, because the C library keeps two signals to itself, which a
         // caller may have ignored all the same. Refused for KILL and STOP.
         // SAFETY: the pointer is to a sigaction for the call's time.
-        unsafe {
-            libc::syscall(
-                libc::SYS_rt_sigaction,
-                signal,
-                DEFAULT.as_ptr(),
-                0,
-                MASK_BYTES,
-            );
-        }
+        unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, default, 0, MASK_BYTES) };
     }
 }
 

@@ -4,9 +4,8 @@ use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
-use nix::sys::stat::Mode;
 
-use crate::sys::{Sys, cvt, cvt_fd};
+use crate::sys::{Sys, cvt, cvt_fd, path};
 
 /// A terminal's settings, `struct termios`.
 #[derive(Clone, Copy)]
@@ -165,8 +164,7 @@ pub(crate) fn set_controlling(fd: impl AsFd) -> Sys<()> {
 /// Leaves the session's controlling terminal, if there is one, to the others of
 /// the session: ours is the process that does not lead it.
 pub(crate) fn leave_controlling() -> Sys<()> {
-    let flags = OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
-    let terminal = match nix::fcntl::open(c"/dev/tty", flags, Mode::empty()) {
+    let terminal = match path::open(c"/dev/tty", OFlag::O_RDWR | OFlag::O_NOCTTY) {
         Err(Errno::ENXIO) => return Ok(()),
         other => other?,
     };

@@ -87,11 +87,7 @@ impl Refusal {
 
     /// The error of who wanted to do `what`.
     pub(crate) fn explain(&self, what: &str) -> Error {
-        let error = Error::new(what, self.reason());
-        match self.hint() {
-            Some(hint) => error.with_hint(hint),
-            None => error,
-        }
+        Error::new(what, self.reason()).with_any_hint(self.hint())
     }
 
     fn reason(&self) -> String {

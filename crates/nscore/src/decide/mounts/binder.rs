@@ -82,7 +82,7 @@ impl Binder<'_> {
         depth: Depth,
         point: Point,
     ) -> Result<Step> {
-        let path = c_string(source.asked.as_os_str())?;
+        let path = c_string(source.asked)?;
         let source = source.known;
         let from = if self.by_supervisor {
             self.trees.push(Tree::Bind { source, depth });

@@ -64,11 +64,7 @@ impl HostTools {
                 tools.show(path.clone(), path);
             }
         }
-        tools.mounts.push(Mount {
-            no_suid: true,
-            no_devices: true,
-            ..Mount::new("/tmp", What::memory(None))
-        });
+        tools.mounts.push(Mount::memory("/tmp", None));
         Ok(tools)
     }
 
@@ -83,7 +79,7 @@ impl HostTools {
             Ok(target) if inside.is_none() => {
                 self.links.push(Step::MakeLink {
                     path: c_string(name)?,
-                    target: c_string(target.as_os_str())?,
+                    target: c_string(target)?,
                 });
             }
             _ if path.is_dir() => self.show(path.clone(), path),

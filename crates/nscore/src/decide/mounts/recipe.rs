@@ -134,12 +134,9 @@ impl Mounts {
                 }
                 (What::FileSystem { kind, source, size }, _) => Step::Mount {
                     fresh: Fresh {
-                        kind: c_string(kind.as_ref())?,
-                        source: c_string(source.as_ref().unwrap_or(kind).as_ref())?,
-                        size: size
-                            .as_ref()
-                            .map(|size| c_string(size.as_ref()))
-                            .transpose()?,
+                        kind: c_string(kind)?,
+                        source: c_string(source.as_ref().unwrap_or(kind))?,
+                        size: size.as_ref().map(c_string).transpose()?,
                         flags: flags(mount),
                     },
                     point,
@@ -223,5 +220,5 @@ fn is_inside_ours(at: &Path) -> bool {
 }
 
 fn below_root(at: &Path) -> Result<CString> {
-    c_string(at.strip_prefix("/").unwrap_or(at).as_os_str())
+    c_string(at.strip_prefix("/").unwrap_or(at))
 }

@@ -1,7 +1,7 @@
 //! Covering a root with overlays: one on each directory that the kernel takes
 //! as a lower layer, and plain directories in between where it does not.
 
-use std::ffi::{CString, OsStr};
+use std::ffi::CString;
 use std::path::{Path, PathBuf};
 
 use nix::sys::stat::SFlag;
@@ -71,7 +71,7 @@ impl<'a> Cover<'a> {
             for parent in parents(&mount.at) {
                 self.directory(&parent)?;
             }
-            trees.push(Tree::Part(name.clone(), c_string(mount.at.as_os_str())?));
+            trees.push(Tree::Part(name.clone(), c_string(&mount.at)?));
             self.layers
                 .push((mount.at, LayerSource::Tree(trees.len() - 1)));
         }
@@ -171,11 +171,11 @@ impl<'a> Cover<'a> {
                 format!("{scratch}lower/{number}")
             };
             let work = format!("{}work/{number}", "../".repeat(depth + 1));
-            let at = c_string(at.as_os_str())?;
+            let at = c_string(at)?;
             steps.push(Step::Layer(Layer {
                 at: at.clone(),
-                lower: c_string(OsStr::new(&format!("lower/{number}")))?,
-                number: c_string(OsStr::new(&number.to_string()))?,
+                lower: c_string(format!("lower/{number}"))?,
+                number: c_string(number.to_string())?,
                 source: *source,
                 owned: self.owned,
                 in_memory,
@@ -189,8 +189,8 @@ impl<'a> Cover<'a> {
             };
             merges.push(Step::Merge(Merge {
                 at,
-                lower: c_string(OsStr::new(&lower))?,
-                work: c_string(OsStr::new(&work))?,
+                lower: c_string(lower)?,
+                work: c_string(work)?,
                 keep,
             }));
         }
@@ -236,11 +236,11 @@ impl<'a> Cover<'a> {
                     masks.push(mask);
                 }
             };
-            add(Mask::Directory(c_string(top.as_os_str())?));
+            add(Mask::Directory(c_string(&top)?));
             for parent in parents(inside) {
-                add(Mask::Directory(c_string(top.join(parent).as_os_str())?));
+                add(Mask::Directory(c_string(top.join(parent))?));
             }
-            add(Mask::Whiteout(c_string(top.join(inside).as_os_str())?));
+            add(Mask::Whiteout(c_string(top.join(inside))?));
         }
         Ok(masks)
     }
@@ -269,7 +269,7 @@ fn entries(list: &[(PathBuf, u32)]) -> Result<Vec<Entry>> {
 
 fn entry(path: &Path, mode: u32) -> Result<Entry> {
     Ok(Entry {
-        path: c_string(path.as_os_str())?,
+        path: c_string(path)?,
         mode,
     })
 }

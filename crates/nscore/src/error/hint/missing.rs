@@ -14,22 +14,16 @@ pub(super) fn advise(op: Op, facts: &Facts) -> Option<Advice> {
     let names: Vec<_> = missing.map(|call| call.name).collect();
     let names = names.join(", ");
     let hint = facts.kernel.and_then(|(major, minor)| {
-        if (major, minor) < since {
-            let (new_major, new_minor) = since;
-            Some(format!(
-                "Linux {new_major}.{new_minor} has all of that; this is Linux {major}.{minor}"
-            ))
-        } else {
-            let text = "has all of that: a filter (seccomp) keeps it from this process";
-            facts
-                .filtered
-                .then(|| format!("Linux {major}.{minor} {text}"))
+        let (new_major, new_minor) = since;
+        let new = format!("Linux {new_major}.{new_minor} has all of that");
+        let filter = "has all of that: a filter (seccomp) keeps it from this process";
+        match (major, minor) < since {
+            true => Some(format!("{new}; this is Linux {major}.{minor}")),
+            false => (facts.filtered).then(|| format!("Linux {major}.{minor} {filter}")),
         }
     });
-    Some(Advice {
-        reason: Some(format!("{}: {names}", word(Errno::ENOSYS))),
-        hint,
-    })
+    let reason = Some(format!("{}: {names}", word(Errno::ENOSYS)));
+    Some(Advice { reason, hint })
 }
 
 #[cfg(test)]

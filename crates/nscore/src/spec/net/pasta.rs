@@ -60,11 +60,7 @@ impl Pasta {
     /// The steps, for --explain.
     pub(crate) fn steps(&self) -> impl Iterator<Item = String> {
         let step = |one: &Forward| {
-            let Forward {
-                protocol,
-                outside,
-                inside,
-            } = one;
+            let (protocol, outside, inside) = (one.protocol, one.outside, one.inside);
             format!("forward {protocol} port {outside} to {inside} of the container")
         };
         ["run pasta, which connects the container".to_string()]

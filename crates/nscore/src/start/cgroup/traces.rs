@@ -6,17 +6,15 @@ use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, open};
+use nix::fcntl::OFlag;
 use nix::sched::CloneFlags;
 use nix::sys::signal::kill;
-use nix::sys::stat::Mode;
 use nix::unistd::{self, Pid};
 
 use crate::error::text::quoted;
 use crate::error::{Error, Result};
 use crate::plan::cgroup::{Home, LeafPlan, Way};
-use crate::sys::clone::{self, Fork};
-use crate::sys::{Sys, cgroup, process};
+use crate::sys::{Sys, cgroup, clone, path, process};
 
 impl LeafPlan {
     /// What is left to remove at the end of a start, by names that nobody else
@@ -57,8 +55,7 @@ pub(crate) struct Traces {
 impl Traces {
     pub(super) fn new(home: &Home) -> Result<Traces> {
         let dir = &home.dir;
-        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-        let opened = open(dir, flags, Mode::empty())
+        let opened = path::open(dir, OFlag::O_DIRECTORY)
             .map_err(|errno| Error::errno(format!("open cgroup {}", quoted(dir)), errno))?;
         Ok(Traces {
             home: opened,
@@ -122,17 +119,16 @@ impl Traces {
     #[allow(unsafe_code)]
     fn remove_as_root_of(&self, users: Option<BorrowedFd>) -> Sys<()> {
         let users = users.ok_or(Errno::EACCES)?;
+        let life = || {
+            let removed = nix::sched::setns(users, CloneFlags::CLONE_NEWUSER)
+                .and_then(|()| cgroup::remove(self.fd(), &self.name));
+            i32::from(removed.is_err())
+        };
         // SAFETY: this process has one thread, see clone::fork.
-        match unsafe { clone::fork(CloneFlags::empty(), libc::SIGCHLD) }? {
-            Fork::Child => {
-                let removed = nix::sched::setns(users, CloneFlags::CLONE_NEWUSER)
-                    .and_then(|()| cgroup::remove(self.fd(), &self.name));
-                process::exit(i32::from(removed.is_err()))
-            }
-            Fork::Parent { pid, .. } => match process::wait(pid)? {
-                0 => Ok(()),
-                _ => Err(Errno::EBUSY),
-            },
+        let (pid, _) = unsafe { clone::fork_to(libc::SIGCHLD, life) }?;
+        match process::wait(pid)? {
+            0 => Ok(()),
+            _ => Err(Errno::EBUSY),
         }
     }
 

@@ -148,11 +148,7 @@ impl Running {
                 // It ends already, or has given up its word for good.
                 self.process.signal(libc::SIGKILL);
                 let words = self.reason();
-                let error = Error::new(WHAT, &words);
-                Err(match pasta.hint(&words) {
-                    Some(hint) => error.with_hint(hint),
-                    None => error,
-                })
+                Err(Error::new(WHAT, &words).with_any_hint(pasta.hint(&words)))
             }
         }
     }

@@ -5,10 +5,10 @@
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, open};
+use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{MsgFlags, send};
-use nix::sys::stat::{Mode, SFlag, fstat};
+use nix::sys::stat::{SFlag, fstat};
 
 use crate::sys::{Sys, path, tty};
 
@@ -40,15 +40,14 @@ impl Screen {
         if kind != SFlag::S_IFIFO && !tty::is_terminal(fd) {
             return Screen::Plain(fd);
         }
-        let flags = OFlag::O_WRONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
-        let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
+        let flags = OFlag::O_WRONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
+        let again = format!("/proc/self/fd/{}", fd.as_raw_fd());
         let room = if kind == SFlag::S_IFIFO {
             PIPE_ROOM
         } else {
             TERMINAL_ROOM
         };
-        open(path.as_str(), flags, Mode::empty())
-            .map_or(Screen::Measured(fd, room), Screen::Reopened)
+        path::open(again.as_str(), flags).map_or(Screen::Measured(fd, room), Screen::Reopened)
     }
 
     pub(crate) fn write(&self, bytes: &[u8]) -> Sys<usize> {
