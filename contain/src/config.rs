@@ -120,7 +120,7 @@ impl Reader<'_> {
             let setting = match (key.get_ref().as_ref(), option) {
                 (_, Some(option)) => self.setting(option, value)?,
                 ("root" | "chroot_dir", _) => {
-                    config.root = Some(self.dir.join(self.string(value)?));
+                    config.root = Some(self.path(value)?);
                     continue;
                 }
                 ("command", _) => {
@@ -170,7 +170,10 @@ impl Reader<'_> {
             let mut argument = OsString::from(format!("--{name}="));
             match name {
                 "bind" => argument.push(self.bind(&text)),
-                _ if HOST_PATHS.contains(&name) => argument.push(self.dir.join(text)),
+                // An empty name is refused as it is.
+                _ if HOST_PATHS.contains(&name) && !text.is_empty() => {
+                    argument.push(self.dir.join(text));
+                }
                 _ => argument.push(text),
             }
             argument
@@ -299,6 +302,14 @@ impl Reader<'_> {
     fn string(&self, value: &Value) -> Result<String, Error> {
         let string = value.get_ref().as_str().map(str::to_string);
         string.ok_or_else(|| self.wrong(value, "a string"))
+    }
+
+    /// A path of the host, from the file's directory.
+    fn path(&self, value: &Value) -> Result<PathBuf, Error> {
+        match self.string(value)? {
+            empty if empty.is_empty() => Err(self.error(value.span(), "the name is empty")),
+            path => Ok(self.dir.join(path)),
+        }
     }
 
     fn number(&self, value: &Value) -> Result<String, Error> {

@@ -6,8 +6,8 @@ use std::fs;
 
 use tests::{
     Cmd, Network, Pty, Root, SECOND, User, alive, assert_no_traces, children, comm, each_user,
-    eventually, host_is_root, init_of, install, kill, namespace, root, scratch_dir, skip,
-    some_users,
+    empty_root, eventually, host_is_root, init_of, install, kill, namespace, root, scratch_dir,
+    skip, some_users,
 };
 
 each_user!(
@@ -19,6 +19,7 @@ each_user!(
     a_rebooted_machine_gets_a_pasta_of_its_own,
     pasta_gets_no_descriptor_of_the_callers,
     pasta_forwards_a_name_server_on_the_localhost,
+    pasta_leaves_other_name_servers_alone,
     a_missing_pasta_is_named,
     a_pasta_without_an_interpreter_is_a_script,
     a_closed_tun_is_named,
@@ -331,6 +332,45 @@ fn pasta_forwards_a_name_server_on_the_localhost(me: &User) {
     let asked = asked.join().unwrap();
     assert!(asked.contains("\x04name\x03far"), "{asked:?}{out}");
     assert!(out.stdout().contains("REFUSED"), "{out}");
+    fs::remove_dir_all(dir).unwrap();
+}
+
+/// What answers must be what was asked: the C library drops any other answer.
+fn pasta_leaves_other_name_servers_alone(me: &User) {
+    if !host_is_root() {
+        skip!("a network of its own needs root");
+    }
+    let (root, dir) = (empty_root(me), scratch_dir(me));
+    let (host, beyond) = Network::pair();
+    let file = dir.join("resolv.conf");
+    fs::write(&file, "nameserver 10.88.0.1\n").unwrap();
+    let resolver = beyond.udp("10.88.0.1:53");
+    resolver
+        .set_read_timeout(Some(20 * SECOND))
+        .expect("a time limit");
+    let answers = std::thread::spawn(move || {
+        let mut packet = [0; 512];
+        while let Ok((len, from)) = resolver.recv_from(&mut packet) {
+            let mut answer = packet[..len].to_vec();
+            // A reply with one answer to its question: an address, RFC 1035.
+            answer[2] |= 0x80;
+            (answer[7], answer[9], answer[11]) = (1, 0, 0);
+            answer.truncate(12 + 1 + 4 + 1 + 3 + 1 + 4);
+            answer.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 192, 0, 2, 7]);
+            if resolver.send_to(&answer, from).is_err() {
+                return;
+            }
+        }
+    });
+    let cmd = me.contain().args(["-c", "-H", "--net", "pasta"]).arg(&root);
+    let script = "cat /etc/resolv.conf; getent ahostsv4 name.far";
+    let cmd = cmd.args(["/bin/sh", "-c", script]);
+    let mount = format!("mount --bind {} /etc/resolv.conf", file.display());
+    let out = host.of(cmd, &mount).run();
+    let said = out.stdout();
+    assert!(said.starts_with("nameserver 10.88.0.1\n"), "{out}");
+    assert!(said.contains("192.0.2.7"), "{out}");
+    drop(answers);
     fs::remove_dir_all(dir).unwrap();
 }
 

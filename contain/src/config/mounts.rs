@@ -36,7 +36,10 @@ fn mount(reader: &Reader, table: &Table, root: &Path) -> Result<Mount, Error> {
     let kind = text("filesystem_type")?.filter(|kind| !kind.is_empty());
     let what = match option.as_str() {
         "bind" | "recursive_bind" => What::Bind {
-            source: reader.dir.join(needed("source")?),
+            source: match table.get("source") {
+                Some(source) => reader.path(source)?,
+                None => needed("source")?.into(),
+            },
             recursive: option == "recursive_bind",
         },
         "mount" => What::FileSystem {

@@ -37,8 +37,9 @@ impl Pseudo {
     /// Whatever keeps the command from running; it returns for no other reason.
     pub fn exec(&self, caller: &Caller, warn: impl Fn(&str)) -> Result<std::convert::Infallible> {
         let maps = Maps::new(&self.uid_map, &self.gid_map, caller)?;
-        let path = std::env::var_os("PATH").unwrap_or_else(|| environ::PATH.into());
-        let program = exec::command_or_shell(&self.command, &environ::callers(), &path)?;
+        let environment = environ::callers_as_root();
+        let path = environ::path(&environment);
+        let program = exec::command_or_shell(&self.command, &environment, path)?;
         if let Some(warning) = caller.single_id_warning(&self.uid_map, &self.gid_map) {
             warn(&warning);
         }

@@ -21,6 +21,7 @@ use crate::exec::login::Login;
 use crate::plan::action::Action;
 use crate::plan::mounts;
 use crate::plan::place::Place;
+use crate::proc::namespaces::clock_offsets;
 use crate::sys::{Sys, descriptors, ids, make, mount, path, process, shim, signal};
 
 /// What is made for the child, because it cannot, or at a price.
@@ -54,17 +55,25 @@ impl<'a> Room<'a> {
             Action::User(step) => Some(step),
             _ => None,
         };
-        let (monotonic, boottime) = process::clocks()?;
+        let [monotonic, boottime] = clocks_from_zero()?;
         Ok(Room {
             made: Vec::with_capacity(actions.iter().map(names).max().unwrap_or(0)),
             login: user::room(actions.iter().filter_map(become_user)),
             header: vec![0; HEADER],
-            clocks: format!("monotonic -{monotonic} 0\nboottime -{boottime} 0\n"),
+            clocks: format!("monotonic {monotonic} 0\nboottime {boottime} 0\n"),
             new_changes,
             trees: none(trees),
             opened: none(actions.iter().filter(opens).count()),
         })
     }
+}
+
+/// The offsets that make the clocks start at zero now. They are to the machine's own
+/// clocks, not to ours, time_namespaces(7).
+fn clocks_from_zero() -> Sys<[i64; 2]> {
+    let (monotonic, boottime) = process::clocks()?;
+    let [own_monotonic, own_boottime] = clock_offsets();
+    Ok([own_monotonic - monotonic, own_boottime - boottime])
 }
 
 /// Runs to the exec or the end of the process. `socket` is the only descriptor

@@ -15,7 +15,9 @@ pub(crate) fn resolve(spec: &MapSpec, kind: Kind, who: &Identity) -> Result<IdMa
     let extents = match spec {
         MapSpec::Explicit(map) => return verify(map, kind, who).map(|()| map.clone()),
         MapSpec::Root => vec![Extent::new(0, who.id, 1)],
-        MapSpec::Auto if who.privileged => all_but_root(&who.mapped),
+        // Inside another container, or pseudo, root owns what there is.
+        MapSpec::Auto if who.is_initial_root() => all_but_root(&who.mapped),
+        MapSpec::Auto if who.privileged => identity(&who.mapped),
         MapSpec::Auto => onto(&available(who), &[(1, IDS)], &[Extent::new(0, who.id, 1)]),
         MapSpec::Keep if who.privileged => identity(&who.mapped),
         MapSpec::Keep => keep(kind, who)?,
@@ -216,12 +218,18 @@ mod tests {
             shown("auto", &root("0:0:4294967295")),
             "0:4294967294:1,1:1:4294967293"
         );
-        assert_eq!(
-            shown("auto", &root("0:1000:1,1:100000:65536")),
-            "0:65536:1,1:1:65535"
-        );
-        assert_eq!(shown("auto", &root("0:5:1,10:10:5")), "0:14:1,10:10:4");
-        assert_eq!(shown("auto", &root("0:1000:1")), "0:0:1");
+    }
+
+    /// Inside another container its root owns the files there.
+    #[test]
+    fn root_of_a_user_namespace_stays_root() {
+        for (mapped, wanted) in [
+            ("0:1000:1,1:100000:65536", "0:0:1,1:1:65536"),
+            ("0:5:1,10:10:5", "0:0:1,10:10:5"),
+            ("0:1000:1", "0:0:1"),
+        ] {
+            assert_eq!(shown("auto", &root(mapped)), wanted);
+        }
     }
 
     #[test]

@@ -7,7 +7,8 @@ use std::path::Path;
 use crate::error::{Error, Result, c_string};
 use crate::exec::program::Program;
 use crate::host::programs;
-use crate::plan::network::{FORWARDER, HOST, Network, Resolver};
+use crate::host::resolv::{self, HOST};
+use crate::plan::network::{FORWARDER, Network, Resolver};
 use crate::spec::Spec;
 use crate::spec::mounts::clean;
 use crate::spec::net::Net;
@@ -41,13 +42,16 @@ impl Pasta {
                 "it is not installed (Debian package passt)",
             ));
         };
-        Program::at(&c_string(path)?, &self.arguments(), &[])
+        // It gives the answers of the first name server an address of its own, where it
+        // has to: asked directly, that one would seem to be another.
+        let forward = !resolv::text().is_some_and(|text| resolv::has_others(&text));
+        Program::at(&c_string(path)?, &self.arguments(forward), &[])
     }
 
     /// The program's arguments. Nothing reaches a port on either side that was
     /// not asked for, and nothing inside the localhost of the host. Each port has
     /// an option of its own: of several in one, only one need be had.
-    pub(crate) fn arguments(&self) -> Vec<OsString> {
+    pub(crate) fn arguments(&self, forward: bool) -> Vec<OsString> {
         #[rustfmt::skip]
         const ALWAYS: [&str; 19] = [
             "pasta", "--foreground", "--quiet",
@@ -60,7 +64,9 @@ impl Pasta {
             "--pid", "/proc/self/fd/1",
         ];
         let mut arguments: Vec<OsString> = ALWAYS.map(OsString::from).to_vec();
-        arguments.extend(["--dns-forward", FORWARDER].map(OsString::from));
+        if forward {
+            arguments.extend(["--dns-forward", FORWARDER].map(OsString::from));
+        }
         for (protocol, option) in [
             (Protocol::Tcp, "--tcp-ports"),
             (Protocol::Udp, "--udp-ports"),

@@ -71,9 +71,14 @@ fn find_root(path: &Path) -> Result<Below> {
 
 pub(crate) fn warnings(spec: &Spec, host: &Host, root: &root::Root) -> Vec<String> {
     let single = host.caller.single_id_warning(&spec.uid_map, &spec.gid_map);
+    // A machine takes the keyboard, and does not say how to get it back.
+    let typed = spec.console && host.terminals.streams[0];
+    let machine = typed && machine::is_init(spec, &spec.init_command());
+    let way_out = "^] three times within a second kills the container";
     single
         .into_iter()
         .chain(root.warnings.iter().cloned())
+        .chain(machine.then(|| way_out.to_string()))
         .collect()
 }
 
@@ -121,6 +126,7 @@ impl Plan {
             warnings: warnings(spec, host, &shown),
             mounter,
             leaf,
+            missing: shown.missing,
             store: shown.store,
             trees: shown.trees,
             root,

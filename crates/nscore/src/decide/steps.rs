@@ -17,6 +17,7 @@ use crate::plan::network::Resolver;
 use crate::plan::place::Nested;
 use crate::plan::profile::Profile;
 use crate::plan::{init, mask, user};
+use crate::proc::mountinfo::shows_whole_sysfs;
 use crate::spec::Spec;
 use crate::spec::name::Hostname;
 use crate::spec::net::Net;
@@ -145,6 +146,8 @@ impl Steps<'_> {
         match spec.net {
             _ if self.mounts.replaces("/sys") => {}
             Net::Host => actions.extend(rootfs::sys_of_host(around.leaf)?),
+            // In a container of that kind, or under Docker, the kernel allows no other.
+            _ if !shows_whole_sysfs()? => actions.extend(rootfs::sys_of_host(around.leaf)?),
             _ => actions.extend(rootfs::sys(around.leaf, around.systemd)),
         }
         if spec.net.is_own() {

@@ -1,6 +1,7 @@
 //! The environment of a program: what it starts with, and what the caller adds.
 
 use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
 
 use crate::exec::arrays::LOGIN;
 use crate::spec::environ::Assignment;
@@ -9,6 +10,9 @@ use crate::spec::user::UserSpec;
 /// Where a bare name is looked up inside a container.
 pub(crate) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
+/// Where root is at home in a container.
+pub(crate) const HOME: &str = "/root";
+
 /// Variables in their order.
 pub(crate) type Variables = Vec<(OsString, OsString)>;
 
@@ -16,7 +20,7 @@ pub(crate) type Variables = Vec<(OsString, OsString)>;
 pub(crate) fn own() -> Variables {
     let mut environment: Variables = vec![
         ("container".into(), "contain".into()),
-        ("HOME".into(), "/root".into()),
+        ("HOME".into(), HOME.into()),
         ("PATH".into(), PATH.into()),
     ];
     if let Some(term) = std::env::var_os("TERM") {
@@ -53,6 +57,23 @@ pub(crate) fn of(base: Variables, asked: &[Assignment], user: Option<&UserSpec>)
 pub(crate) fn value<'a>(variables: &'a Variables, name: &str) -> Option<&'a OsStr> {
     let found = variables.iter().find(|(known, _)| known == name);
     found.map(|(_, value)| value.as_os_str())
+}
+
+/// The caller's, where commands of root's are found as well, which an ordinary user's
+/// PATH may lack.
+pub(crate) fn callers_as_root() -> Variables {
+    let mut variables = callers();
+    let mut dirs: Vec<_> = std::env::split_paths(path(&variables)).collect();
+    for dir in ["/usr/local/sbin", "/usr/sbin", "/sbin"].map(PathBuf::from) {
+        if !dirs.contains(&dir) {
+            dirs.push(dir);
+        }
+    }
+    if let Ok(joined) = std::env::join_paths(dirs) {
+        variables.retain(|(name, _)| name != "PATH");
+        variables.push(("PATH".into(), joined));
+    }
+    variables
 }
 
 /// Where these variables make a bare name be looked up.

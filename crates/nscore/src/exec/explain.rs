@@ -26,7 +26,9 @@ impl Program {
         let header = &*candidate.header;
         match *errno {
             Errno::ENOENT if candidate.mode == 0 && !shown.contains('/') => {
-                Error::new(what, "command not found").with_status(127)
+                Error::new(what, "command not found")
+                    .with_status(127)
+                    .with_any_hint(misplaced(&shown))
             }
             Errno::ENOENT if candidate.mode != 0 => match header::interpreter(header) {
                 Some(loader) => {
@@ -45,8 +47,8 @@ impl Program {
                 None => Error::new(what, "its interpreter is missing").with_status(127),
             },
             errno @ (Errno::ENOENT | Errno::ENOTDIR) => {
-                let error = Error::errno(what, errno).with_any_hint(self.if_missing);
-                error.with_status(127)
+                let error = Error::errno(what, errno).with_any_hint(misplaced(&shown));
+                error.with_any_hint(self.if_missing).with_status(127)
             }
             Errno::EACCES if path::kind(candidate.mode) == SFlag::S_IFDIR => {
                 Error::new(what, "is a directory").with_status(126)
@@ -59,4 +61,13 @@ impl Program {
             errno => Error::errno(what, errno).with_status(126),
         }
     }
+}
+
+/// What a word that is no command may have been meant for.
+fn misplaced(word: &str) -> Option<String> {
+    if word.starts_with('-') {
+        return Some("options come before the first word that is none".to_string());
+    }
+    let blank = word.contains(char::is_whitespace);
+    blank.then(|| format!("that is one word: leave out the quotes, or say sh -c '{word}'"))
 }

@@ -75,6 +75,31 @@ fn passwd_name(passwd: &str, uid: u32) -> Option<String> {
     })
 }
 
+/// The primary group of `uid`, by /etc/passwd alone.
+pub(crate) fn primary_group(uid: u32) -> Option<u32> {
+    let file = fs::read("/etc/passwd").ok()?;
+    String::from_utf8_lossy(&file).lines().find_map(|line| {
+        let mut fields = line.split(':').skip(2);
+        (digits(fields.next()?) == Some(uid)).then(|| digits(fields.next()?))?
+    })
+}
+
+/// The first of so many ids that no line delegates yet, for one more line.
+pub(crate) fn next_free(count: u32) -> Option<u32> {
+    let end = |path: &str| {
+        let file = fs::read(path).unwrap_or_default();
+        let text = String::from_utf8_lossy(&file);
+        let ends = text.lines().filter_map(|line| {
+            let mut fields = line.rsplit(':').map(digits::<u32>);
+            fields.next()??.checked_add(fields.next()??)
+        });
+        ends.max()
+    };
+    // The first that useradd(8) gives away, login.defs(5).
+    let first = end(SUBUID).max(end(SUBGID)).unwrap_or(0).max(100_000);
+    first.checked_add(count).map(|_| first)
+}
+
 fn passwd_uid(passwd: &str, name: &str) -> Option<u32> {
     passwd.lines().find_map(|line| {
         let mut fields = line.split(':');

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::error::hint::advice::Op;
+use crate::error::text::quoted;
 use crate::error::{Error, Result};
 use crate::host::accounts::{self, Account};
 use crate::host::programs;
@@ -54,6 +55,22 @@ pub(crate) enum Missing {
     Line { file: &'static str, owner: String },
     /// The program that maps them is not installed.
     Helper(&'static str),
+}
+
+impl Missing {
+    /// The command that gives an owner both kinds of ids, usermod(8).
+    fn remedy(&self) -> Option<String> {
+        const COUNT: u32 = 65536;
+        let Missing::Line { owner, .. } = self else {
+            return None;
+        };
+        let first = accounts::next_free(COUNT)?;
+        let range = format!("{first}-{}", first + (COUNT - 1));
+        Some(format!(
+            "usermod --add-subuids {range} --add-subgids {range} {}",
+            quoted(owner)
+        ))
+    }
 }
 
 impl std::fmt::Display for Missing {
@@ -121,8 +138,14 @@ impl Caller {
             (None, Some(group)) => ("group id", group.to_string()),
             (None, None) => return None,
         };
+        let remedy = [user, group]
+            .into_iter()
+            .flatten()
+            .find_map(Missing::remedy);
+        let remedy = remedy.map(|command| format!("; as root: {command}"));
+        let remedy = remedy.unwrap_or_default();
         Some(format!(
-            "warning: only your own {ids} can be mapped: {reasons}"
+            "warning: only your own {ids} can be mapped: {reasons}{remedy}"
         ))
     }
 }

@@ -7,6 +7,7 @@ pub(crate) mod inits;
 pub(crate) mod machine;
 pub(crate) mod own_file;
 pub(crate) mod programs;
+pub(crate) mod resolv;
 pub(crate) mod systemd;
 
 use crate::error::Result;

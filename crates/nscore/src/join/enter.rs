@@ -126,6 +126,12 @@ impl Entry {
             return cgroup::not_entered(errno);
         }
         let step = Step::ALL.get(step).copied().unwrap_or(Step::Prepare);
-        Error::system(step.op(), step.to_string(), errno)
+        let error = Error::system(step.op(), step.to_string(), errno);
+        match step {
+            Step::MakeTerminal if error.hint().is_none() => {
+                error.with_hint("--no-console gives the command your own terminal")
+            }
+            _ => error,
+        }
     }
 }

@@ -112,7 +112,11 @@ impl Join {
         let base = if self.clear_environment {
             environ::own()
         } else {
-            environ::callers()
+            // Our home need not be there; root's is.
+            let mut base = environ::callers();
+            base.retain(|(name, _)| name != "HOME");
+            base.push(("HOME".into(), environ::HOME.into()));
+            base
         };
         let environment = environ::of(base, &self.environment, self.user.as_ref());
         exec::command_or_shell(&self.command, &environment, &path(&environment))

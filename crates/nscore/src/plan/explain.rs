@@ -3,6 +3,7 @@
 //! the supervisor work at the same time.
 
 use std::fmt;
+use std::path::Path;
 
 use crate::error::text::{quoted, quoted_c};
 use crate::plan::Plan;
@@ -54,7 +55,12 @@ impl Plan {
             let guard = "fork a guard that kills init and removes its cgroup when contain ends";
             writeln!(f, "{guard}\n{leaf}")?;
         }
-        writeln!(f, "enter root file system {}", quoted_c(self.root.path()))
+        writeln!(f, "enter root file system {}", quoted_c(self.root.path()))?;
+        for missing in &self.missing {
+            let missing = quoted(Path::new("/").join(missing));
+            writeln!(f, "leave out what is in {missing}")?;
+        }
+        Ok(())
     }
 
     /// While there is a process to become init, which waits.

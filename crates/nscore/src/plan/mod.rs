@@ -23,6 +23,7 @@ pub(crate) mod words;
 use std::cell::RefCell;
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use nix::sched::CloneFlags;
@@ -46,6 +47,8 @@ pub struct Plan {
     /// caller's part.
     pub warnings: Vec<String>,
     pub(crate) root: Known,
+    /// What of it is shown empty or not at all, from it on.
+    pub(crate) missing: Vec<PathBuf>,
     /// The directory of `--upper`.
     pub(crate) store: Option<Store>,
     /// What the supervisor clones for the child, sent with the go.

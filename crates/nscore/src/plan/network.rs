@@ -10,9 +10,6 @@ use crate::spec::net::Net;
 /// one that is nobody's, RFC 3927.
 pub(crate) const FORWARDER: &str = "169.254.1.1";
 
-/// The host's file.
-pub(crate) const HOST: &str = "/etc/resolv.conf";
-
 /// A network, decided.
 #[derive(Debug)]
 pub(crate) struct Network {

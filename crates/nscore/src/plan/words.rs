@@ -3,8 +3,8 @@
 use std::fmt;
 
 use crate::error::text::quoted_c;
+use crate::host::resolv;
 use crate::plan::action::Action;
-use crate::plan::network;
 use crate::plan::place::{At, BindKind, Place};
 use crate::sys::mount::flag_words;
 use crate::sys::namespaces::Set;
@@ -92,7 +92,7 @@ impl fmt::Display for Action {
             }
             Action::Mask(mask) => mask.fmt(f),
             Action::MakeConsole(_) => write!(f, "create pseudo-terminal on /dev/console"),
-            Action::ShowResolver => write!(f, "show a copy of the host's {}", network::HOST),
+            Action::ShowResolver => write!(f, "show a copy of the host's {}", resolv::HOST),
             Action::LoopbackUp => write!(f, "bring up lo"),
             Action::RunInside(program) => write!(f, "run inside helper {program}"),
             Action::Pivot { .. } => write!(f, "pivot to the new root"),

@@ -23,3 +23,19 @@ pub(crate) fn low_ports() -> Option<u16> {
     let text = std::fs::read_to_string(path).ok()?;
     text.trim().parse().ok().filter(|first| *first > 0)
 }
+
+/// Whether there is a way out of this network, by the tables of routes of IPv4 and of
+/// IPv6: proc_pid_net(5).
+pub(crate) fn has_default_route() -> bool {
+    let none = "00000000";
+    let text = |name: &str| proc::read(format!("/proc/self/net/{name}")).unwrap_or_default();
+    let is_default = |line: &str| line.split_whitespace().nth(1) == Some(none);
+    let is_default_6 = |line: &str| {
+        let mut words = line.split_whitespace();
+        let to_all = words
+            .next()
+            .is_some_and(|to| to.bytes().all(|byte| byte == b'0'));
+        to_all && words.next() == Some("00") && !line.ends_with("lo")
+    };
+    text("route").lines().any(is_default) || text("ipv6_route").lines().any(is_default_6)
+}

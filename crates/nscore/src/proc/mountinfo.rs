@@ -34,6 +34,28 @@ pub(crate) fn uppermost() -> Result<Vec<Mount>, Untold> {
     Ok(found)
 }
 
+/// Whether the kernel lets a user namespace mount a sysfs of its own here: where one is
+/// that shows all of it. What the kernel itself has mounted there covers empty
+/// directories alone. "mount too revealing" is what
+/// it says otherwise, in fs/namespace.c.
+pub(crate) fn shows_whole_sysfs() -> Result<bool, Untold> {
+    let mounts = uppermost()?;
+    let whole = mounts
+        .iter()
+        .rfind(|mount| mount.kind == "sysfs" && mount.root == Path::new("/"));
+    Ok(whole.is_some_and(|sysfs| {
+        let below = mounts.iter().filter_map(|mount| {
+            let at = mount.point.strip_prefix(&sysfs.point).ok()?;
+            (!at.as_os_str().is_empty()).then_some((at, mount.kind.as_str()))
+        });
+        // A file of ours over one of its own, or an empty directory over a full one.
+        let hides = |(at, kind): (&Path, &str)| {
+            ["tmpfs", "devtmpfs"].contains(&kind) && !at.starts_with("fs/cgroup")
+        };
+        !below.into_iter().any(hides)
+    }))
+}
+
 /// Where something is mounted, but on `/`.
 pub(crate) fn mount_points() -> Result<Vec<PathBuf>, Untold> {
     let points = uppermost()?.into_iter().map(|mount| mount.point);

@@ -8,7 +8,7 @@ use nix::fcntl::{self, OFlag};
 use nix::sched::CloneFlags;
 use nix::sys::stat;
 
-use crate::proc::Untold;
+use crate::proc::{self, Untold};
 use crate::sys::Sys;
 use crate::sys::namespaces::ALL;
 use crate::sys::path::{self, FIND_DIR};
@@ -57,6 +57,16 @@ pub(crate) fn differing(pid: libc::pid_t) -> Sys<CloneFlags> {
         }
     }
     Ok(flags)
+}
+
+/// How far our own clocks, monotonic and boottime, are from the machine's, in seconds.
+pub(crate) fn clock_offsets() -> [i64; 2] {
+    let text = proc::read("/proc/self/timens_offsets").unwrap_or_default();
+    let offset = |clock: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(clock));
+        line.and_then(|line| line.split_whitespace().next()?.parse().ok())
+    };
+    ["monotonic", "boottime"].map(|clock| offset(clock).unwrap_or(0))
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use nix::unistd;
 use crate::error::hint::advice::Op;
 use crate::error::text::quoted;
 use crate::error::{Error, Result};
+use crate::host::accounts;
 use crate::plan::maps::{MapPlan, MapWriter, Maps};
 use crate::sys::path;
 
@@ -50,8 +51,21 @@ impl Writing {
             return Ok(());
         }
         let line = said.lines().next().unwrap_or("the helper failed");
-        Err(Error::new(what, quoted(line.trim_end_matches('.'))))
+        let hint = other_group(line);
+        Err(Error::new(what, quoted(line.trim_end_matches('.'))).with_any_hint(hint))
     }
+}
+
+/// Why newgidmap takes a caller for another: it looks at the primary group.
+fn other_group(said: &str) -> Option<String> {
+    let group = accounts::primary_group(unistd::getuid().as_raw())?;
+    let other = group != unistd::getgid().as_raw() && said.contains("owned by a different user");
+    other.then(|| {
+        format!(
+            "your group is not the one of /etc/passwd: start it under group {group}, or have \
+             GRANT_AUX_GROUP_SUBIDS yes in /etc/login.defs"
+        )
+    })
 }
 
 /// One write: the kernel takes a map in a single write only. Nothing is allocated

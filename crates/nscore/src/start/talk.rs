@@ -6,15 +6,18 @@ use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, poll};
 use nix::sys::socket::{Shutdown, shutdown};
+use nix::sys::statvfs::{FsFlags, fstatvfs};
 
 use crate::child::message::{Fds, Go, Received, Report};
 use crate::child::sealed;
 use crate::error::{Error, Result};
+use crate::exec::candidate::Failure;
 use crate::plan::Plan;
 use crate::start::sweep::{Added, Share};
 use crate::supervise::outcome;
 use crate::supervise::signals::Signals;
 use crate::sys::child::Process;
+use crate::sys::path::FIND_DIR;
 use crate::sys::socket;
 
 /// A conversation with the child, and what it has said of the root file system.
@@ -167,6 +170,17 @@ impl<'a> Talk<'a> {
         self.made.sweep(share);
     }
 
+    /// Why nothing that may be executed is.
+    fn noexec(&self, failure: &Failure) -> Option<String> {
+        let executable = failure.candidate.mode & 0o111 != 0;
+        if failure.errno != Errno::EACCES || !executable {
+            return None;
+        }
+        let mount = fstatvfs(self.plan.root.open(FIND_DIR).ok()?).ok()?;
+        let noexec = mount.flags().contains(FsFlags::ST_NOEXEC);
+        noexec.then(|| "DIR is on a mount that is noexec: move it, or mount that with exec".into())
+    }
+
     /// What the child met, as an error.
     fn explain(&self, report: Report) -> Error {
         let plan = self.plan;
@@ -182,7 +196,9 @@ impl<'a> Talk<'a> {
             Report::Exec(action, failure) => {
                 let step = plan.actions.get(action).and_then(|action| action.program());
                 match step.or(plan.life.under_init.as_ref()) {
-                    Some(program) => program.explain(&failure),
+                    Some(program) => program
+                        .explain(&failure)
+                        .with_any_hint(self.noexec(&failure)),
                     None => Error::errno("start init", failure.errno),
                 }
             }

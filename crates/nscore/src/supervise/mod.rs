@@ -120,7 +120,13 @@ impl Supervisor<'_> {
         }
         match self.console.as_mut().map(|console| console.handle(found)) {
             None | Some(Event::Nothing) => {}
-            Some(Event::Kill) => self.kill(libc::SIGKILL),
+            Some(Event::Kill) => {
+                terminal::tell_below(match self.role {
+                    Role::Init { .. } => "^] has killed the container",
+                    Role::Command { .. } => "^] has killed the command",
+                });
+                self.kill(libc::SIGKILL);
+            }
             Some(Event::Unread) => self.unread = Some(Instant::now() + TO_NOTICE),
             Some(Event::Broken) => self.unread = Some(Instant::now()),
         }
@@ -149,7 +155,9 @@ impl Supervisor<'_> {
 
     fn handle(&mut self, signal: Arrived) {
         match signal.number {
-            libc::SIGCHLD | libc::SIGTTIN | libc::SIGTTOU | libc::SIGPIPE => {}
+            libc::SIGCHLD | libc::SIGTTIN | libc::SIGTTOU => {}
+            // Our own, for what we wrote.
+            libc::SIGPIPE if signal.from_us => {}
             libc::SIGWINCH => self.console.iter_mut().for_each(Console::resume),
             libc::SIGTSTP => self.suspend(signal),
             libc::SIGCONT => self.resume(),

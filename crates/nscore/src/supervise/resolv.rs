@@ -6,8 +6,6 @@
 //! write to it later.
 
 use std::fs::{self, File};
-use std::io::Read as _;
-use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
@@ -15,34 +13,25 @@ use std::time::{Duration, Instant};
 
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 
-use crate::plan::network::{FORWARDER, HOST, Resolver};
+use crate::host::resolv::{self, HOST};
+use crate::plan::network::{FORWARDER, Resolver};
 
-/// More than any resolver reads.
-const MAX_SIZE: u64 = 64 * 1024;
-
-/// The text with the forwarder in place of the name servers on the localhost.
+/// The text without the name servers on the localhost, which is another one inside.
+/// Where there are no others, the forwarder is in their place.
 pub(crate) fn forwarded(text: &[u8]) -> Vec<u8> {
-    let mut told = false;
+    let mut told = resolv::has_others(text);
     let mut out = Vec::with_capacity(text.len());
     for line in text.split_inclusive(|byte| *byte == b'\n') {
-        if !is_local(line) {
-            out.extend(line);
-        } else if !std::mem::replace(&mut told, true) {
-            out.extend(format!("nameserver {FORWARDER}\n").bytes());
+        match resolv::name_server(line) {
+            Some(address) if address.is_loopback() => {
+                if !std::mem::replace(&mut told, true) {
+                    out.extend(format!("nameserver {FORWARDER}\n").bytes());
+                }
+            }
+            _ => out.extend(line),
         }
     }
     out
-}
-
-/// Whether the line names a name server on the localhost.
-fn is_local(line: &[u8]) -> bool {
-    let line = String::from_utf8_lossy(line);
-    let mut words = line.split_whitespace();
-    let address = (words.next() == Some("nameserver")).then(|| words.next());
-    address
-        .flatten()
-        .and_then(|address| address.parse().ok())
-        .is_some_and(|address: IpAddr| address.is_loopback())
 }
 
 /// The copy of a running container.
@@ -153,9 +142,7 @@ impl Resolver {
     /// What the copy is to hold now; None where the host has no such file, or
     /// an empty one, as one is that somebody is just writing.
     pub(crate) fn text(self) -> Option<Vec<u8>> {
-        let mut text = Vec::new();
-        let file = File::open(HOST).ok()?;
-        file.take(MAX_SIZE).read_to_end(&mut text).ok()?;
+        let mut text = resolv::text()?;
         if self.forwarded {
             text = forwarded(&text);
         }
@@ -168,14 +155,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn name_servers_on_the_localhost_are_forwarded() {
+    fn name_servers_on_the_localhost_are_left_to_others() {
         let text = "# 127.0.0.1\nnameserver 127.0.0.53\nnameserver  ::1\n\tnameserver 10.0.0.1\n\
                     search nameserver 127.0.0.1\noptions edns0 trust-ad\nnameserver 127.0.1.1";
-        let wanted = "# 127.0.0.1\nnameserver 169.254.1.1\n\tnameserver 10.0.0.1\n\
+        let wanted = "# 127.0.0.1\n\tnameserver 10.0.0.1\n\
                       search nameserver 127.0.0.1\noptions edns0 trust-ad\n";
         let result = forwarded(text.as_bytes());
         assert_eq!(String::from_utf8(result).unwrap(), wanted);
         let same = b"nameserver fd00::1\r\nnameserver\n\xff\n";
         assert_eq!(forwarded(same), same);
+    }
+
+    #[test]
+    fn a_forwarder_stands_for_the_localhost() {
+        let text = b"search test\nnameserver 127.0.0.53\nnameserver ::1\noptions edns0\n";
+        let wanted = b"search test\nnameserver 169.254.1.1\noptions edns0\n";
+        assert_eq!(forwarded(text), wanted);
     }
 }

@@ -45,6 +45,8 @@ pub(crate) struct Arrived {
     pub(crate) number: libc::c_int,
     /// The kernel sent it: a key of the terminal, for its whole process group.
     pub(crate) from_kernel: bool,
+    /// This process has sent it to itself, as a write does to which nobody listens.
+    pub(crate) from_us: bool,
 }
 
 impl Signals {
@@ -137,6 +139,7 @@ impl Signals {
         Some(Arrived {
             number: info.ssi_signo.cast_signed(),
             from_kernel: info.ssi_code == libc::SI_KERNEL,
+            from_us: info.ssi_pid == std::process::id(),
         })
     }
 }

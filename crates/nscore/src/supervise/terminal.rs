@@ -1,8 +1,10 @@
 //! The caller's terminal while its settings are changed: what is told there, and
 //! what is put back should we panic.
 
+use std::path::Path;
 use std::sync::{Mutex, Once};
 
+use crate::error::text::quoted;
 use crate::supervise::console::screen::Screen;
 use crate::sys::descriptors;
 use crate::sys::tty::{self, Termios};
@@ -20,7 +22,23 @@ pub(crate) fn tell(news: &str) {
     } else {
         "\n"
     };
-    let _ = Screen::new(stderr).write(format!("contain: {news}{end}").as_bytes());
+    let _ = Screen::new(stderr).write(format!("{}: {news}{end}", name()).as_bytes());
+}
+
+/// What this program was called.
+fn name() -> String {
+    let called = std::env::args_os().next().unwrap_or_default();
+    let name = Path::new(&called).file_name().unwrap_or_default();
+    quoted(name)
+}
+
+/// The same on a line of its own, below what a terminal shows.
+pub(crate) fn tell_below(news: &str) {
+    let [.., stderr] = descriptors::streams();
+    if tty::is_terminal(stderr) {
+        let _ = Screen::new(stderr).write(b"\r\n");
+    }
+    tell(news);
 }
 
 /// Notes the settings for the hook that restores them should we panic, which

@@ -40,9 +40,9 @@ pub(crate) fn unmake(root: BorrowedFd, path: &CStr) -> Sys<()> {
     }
 }
 
-/// Makes an empty file, a mount point for another.
+/// Makes an empty file that anyone may read, a mount point for another.
 pub(crate) fn make_file(dir: BorrowedFd, name: &CStr) -> Sys<()> {
-    stat::mknodat(dir, name, SFlag::S_IFREG, Mode::from_bits_retain(0o600), 0)
+    stat::mknodat(dir, name, SFlag::S_IFREG, Mode::from_bits_retain(0o644), 0)
 }
 
 /// Makes a file of this line, which anyone may read, where there is none.

@@ -171,15 +171,31 @@ pub(crate) fn open_on_mount(root: BorrowedFd, path: &CStr, flags: OFlag) -> Sys<
 /// Which mount this is on, statx(2).
 fn mount_id(fd: BorrowedFd) -> Sys<u64> {
     const MNT_ID: libc::c_uint = 0x1000;
-    // SAFETY: an all-zero statx is one of which nothing is known.
-    let mut status: libc::statx = unsafe { std::mem::zeroed() };
-    let (fd, path, flags) = (fd.as_raw_fd(), c"".as_ptr(), libc::AT_EMPTY_PATH);
-    // SAFETY: the path is NUL-terminated, and the structure is ours for the call.
-    cvt(unsafe { libc::syscall(libc::SYS_statx, fd, path, flags, MNT_ID, &raw mut status) })?;
+    let status = statx(fd.as_raw_fd(), c"", MNT_ID)?;
     match status.stx_mask & MNT_ID {
         0 => Err(Errno::ENOSYS),
         _ => Ok(status.stx_mnt_id),
     }
+}
+
+/// Whether a mount begins there: one always does at `/`, unless that is a chroot.
+/// ENOSYS where the kernel does not say (before Linux 5.8).
+pub(crate) fn is_mount_root(path: &CStr) -> Sys<bool> {
+    const MOUNT_ROOT: u64 = 0x2000;
+    let status = statx(libc::AT_FDCWD, path, 0)?;
+    match status.stx_attributes_mask & MOUNT_ROOT {
+        0 => Err(Errno::ENOSYS),
+        _ => Ok(status.stx_attributes & MOUNT_ROOT != 0),
+    }
+}
+
+fn statx(dir: libc::c_int, path: &CStr, mask: libc::c_uint) -> Sys<libc::statx> {
+    // SAFETY: an all-zero statx is one of which nothing is known.
+    let mut status: libc::statx = unsafe { std::mem::zeroed() };
+    let (name, to) = (path.as_ptr(), &raw mut status);
+    // SAFETY: the path is NUL-terminated, and the structure is ours for the call.
+    cvt(unsafe { libc::syscall(libc::SYS_statx, dir, name, libc::AT_EMPTY_PATH, mask, to) })?;
+    Ok(status)
 }
 
 fn resolve(root: BorrowedFd, path: &CStr, flags: OFlag, more: fcntl::ResolveFlag) -> Sys<OwnedFd> {

@@ -9,7 +9,6 @@ use nix::sys::stat::SFlag;
 use crate::decide::below::{Below, join};
 use crate::decide::overlay::mounts::{self, Mount};
 use crate::decide::overlay::seed::Seed;
-use crate::error::text::quoted;
 use crate::error::{Result, c_string};
 use crate::plan::overlay::{Entry, Layer, LayerSource, Mask, Merge, Step, StoreSource};
 use crate::plan::tree::Tree;
@@ -128,26 +127,12 @@ impl<'a> Cover<'a> {
         Ok(())
     }
 
-    /// Names once what the container will miss.
-    pub(super) fn warning(&self, seed: &Seed) -> Option<String> {
-        const MANY: usize = 32;
+    /// What the container will miss, below the root.
+    pub(super) fn missing(&self, seed: &Seed) -> Vec<PathBuf> {
         let hidden = seed.hidden.iter().filter(|dir| !self.missing.contains(dir));
-        let mut names: Vec<_> = self.missing.iter().chain(hidden).collect();
+        let mut names: Vec<_> = self.missing.iter().chain(hidden).cloned().collect();
         names.sort();
-        let more = names.len().saturating_sub(MANY);
-        names.truncate(MANY);
-        let names: Vec<_> = names
-            .iter()
-            .map(|name| quoted(Path::new("/").join(name)))
-            .collect();
-        let list = names.join(" ");
-        match (names.is_empty(), more) {
-            (true, _) => None,
-            (_, 0) => Some(format!("warning: shown empty or not at all: {list}")),
-            (_, more) => Some(format!(
-                "warning: shown empty or not at all: {list} and {more} more"
-            )),
-        }
+        names
     }
 
     /// The child's steps: first every layer, then what the changes begin with,
@@ -286,7 +271,7 @@ mod tests {
     use crate::plan::overlay::StoreSource;
 
     /// The steps on a directory made for this test, one a line.
-    fn steps(name: &str, mounts: &[(&str, &str)]) -> (String, Option<String>) {
+    fn steps(name: &str, mounts: &[(&str, &str)]) -> (String, Vec<PathBuf>) {
         let dir = std::env::temp_dir().join(format!("nscore-{name}-{}", std::process::id()));
         for part in ["etc", "usr/local", "var/lib/data", "proc", "home"] {
             fs::create_dir_all(dir.join(part)).unwrap();
@@ -306,16 +291,16 @@ mod tests {
             hidden: vec!["var/lib/data".into()],
             ..Seed::default()
         };
-        let warning = cover.warning(&seed);
+        let missing = cover.missing(&seed);
         let steps = cover.steps(StoreSource::Memory, seed).unwrap();
         let _ = fs::remove_dir_all(dir);
         let lines: Vec<_> = steps.iter().map(|step| format!("{step:#}\n")).collect();
-        (lines.concat(), warning)
+        (lines.concat(), missing)
     }
 
     #[test]
     fn one_overlay_does_for_a_root_without_mounts() {
-        let (steps, warning) = steps("one", &[]);
+        let (steps, missing) = steps("one", &[]);
         assert_eq!(
             steps,
             "mount memory for the layers of overlays\n\
@@ -325,8 +310,7 @@ mod tests {
              mount overlay on / (lowerdir=../../mask/0:../../lower/0,upperdir=.,\
              workdir=../work/0,userxattr)\n"
         );
-        let warning = warning.unwrap();
-        assert_eq!(warning, "warning: shown empty or not at all: /var/lib/data");
+        assert_eq!(missing, [Path::new("var/lib/data")]);
     }
 
     #[test]
@@ -337,7 +321,7 @@ mod tests {
             ("home", "vfat"),
             ("usr/local", "debugfs"),
         ];
-        let (steps, warning) = steps("anew", &mounts);
+        let (steps, missing) = steps("anew", &mounts);
         for line in [
             "make 4 directories in the changes: ",
             "make 1 links in the changes: /bin\n",
@@ -350,10 +334,6 @@ mod tests {
         for absent in ["overlay on / ", "on /proc", "on /home", "on /usr/local"] {
             assert!(!steps.contains(absent), "{absent}{steps}");
         }
-        let warning = warning.unwrap();
-        assert_eq!(
-            warning,
-            "warning: shown empty or not at all: /home /var/lib/data"
-        );
+        assert_eq!(missing, ["home", "var/lib/data"].map(Path::new));
     }
 }

@@ -8,7 +8,7 @@
 //! they cover, so such a directory is made anew and its parts get overlays.
 
 use std::ffi::CStr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use nix::sys::stat::{SFlag, fstat};
 
@@ -44,6 +44,8 @@ pub(crate) struct Root {
     pub(crate) actions: Vec<Action>,
     /// The mount over `/` itself that the new root hangs below, or is.
     pub(crate) over_host: Option<OverHost>,
+    /// What is below DIR and not shown, or empty.
+    pub(crate) missing: Vec<PathBuf>,
     pub(crate) warnings: Vec<String>,
 }
 
@@ -101,12 +103,29 @@ impl Root {
         } else {
             Seed::default()
         };
-        root.warnings.extend(cover.warning(&seed));
+        root.missing = cover.missing(&seed);
+        root.warnings.extend(missing_warning(&root.missing));
         root.warnings.extend(removal_warning(spec));
         let steps = cover.steps(source, seed)?;
         root.actions.extend(steps.into_iter().map(Action::Overlay));
         Ok(root)
     }
+}
+
+/// The first few that are not shown.
+fn missing_warning(missing: &[PathBuf]) -> Option<String> {
+    const FEW: usize = 3;
+    let shown = missing
+        .iter()
+        .take(FEW)
+        .map(|at| quoted(Path::new("/").join(at)));
+    let names: Vec<_> = shown.collect();
+    let more = match missing.len().saturating_sub(FEW) {
+        0 => String::new(),
+        more => format!(" and {more} more (--explain)"),
+    };
+    let names = names.join(" ");
+    (!missing.is_empty()).then(|| format!("warning: shown empty or not at all: {names}{more}"))
 }
 
 /// What an upper layer in memory cannot do on this kernel: a directory that

@@ -7,7 +7,7 @@ use crate::error::hint::calls;
 use crate::error::text::quoted;
 use crate::proc::kernel::kernel_version;
 use crate::proc::mountinfo::{self, Mount};
-use crate::sys::process;
+use crate::sys::{path, process};
 
 /// What was read of this machine after the failure.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -24,6 +24,10 @@ pub(crate) struct Facts {
     pub(crate) user_namespace_enable: Option<bool>,
     /// The root of this mount namespace is not our root directory.
     pub(crate) chrooted: bool,
+    /// The root directory is on an overlay.
+    pub(crate) on_overlay: bool,
+    /// A FUSE file system is mounted.
+    pub(crate) fuse: bool,
     /// The root directory is the initial ramfs.
     pub(crate) initramfs: bool,
     /// There is no /proc.
@@ -62,7 +66,12 @@ impl Facts {
             )
             .ok()
             .map(|text| text.starts_with('Y')),
-            chrooted: !mounts.is_empty() && !mounts.iter().any(at_root),
+            chrooted: !mounts.is_empty() && !mounts.iter().any(at_root)
+                || path::is_mount_root(c"/") == Ok(false),
+            on_overlay: mounts
+                .iter()
+                .any(|mount| at_root(mount) && mount.kind == "overlay"),
+            fuse: mounts.iter().any(|mount| mount.kind.starts_with("fuse")),
             initramfs: mounts
                 .iter()
                 .any(|mount| at_root(mount) && mount.kind == "rootfs"),

@@ -41,9 +41,16 @@ pub(super) fn overlay_unfit(facts: &Facts) -> Option<Advice> {
             idmapped.then(|| needs(facts, "overlays of idmapped mounts need", (5, 19)))?
         })
         .or_else(|| {
+            let inside = "this is inside an overlay already: start it from outside, or with a DIR \
+                          on another file system";
+            let stacked = || explained("overlays can be stacked only twice", inside);
+            facts.on_overlay.then(stacked)?
+        })
+        .or_else(|| {
             explained(
                 "a file system cannot be a layer of it",
-                "changes can go to memory (-x), ext4, xfs or btrfs, but not to nfs, vfat or another overlay",
+                "changes can go to memory (-x), ext4, xfs or btrfs, but not to nfs, vfat, FUSE or \
+                 another overlay",
             )
         })
 }
@@ -81,6 +88,16 @@ pub(super) fn dangling(_: &Facts) -> Option<Advice> {
     explained(
         "a link in the root leads nowhere",
         "make what it names, or name another place",
+    )
+}
+
+pub(super) fn not_theirs(facts: &Facts) -> Option<Advice> {
+    if !facts.fuse {
+        return None;
+    }
+    hint(
+        "a FUSE file system is open to the user who mounted it alone, and the container's root is \
+         another here: mount it with allow_other, or start without -u keep",
     )
 }
 

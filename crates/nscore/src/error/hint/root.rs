@@ -19,7 +19,7 @@ pub(super) fn not_real(_: &Facts) -> Option<Advice> {
 }
 
 pub(super) fn read_only(_: &Facts) -> Option<Advice> {
-    hint("the root file system is read-only: make the directory there first")
+    hint("the root file system is read-only: make the directory there first, or use -x")
 }
 
 pub(super) fn not_writable(_: &Facts) -> Option<Advice> {

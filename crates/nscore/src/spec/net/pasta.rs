@@ -107,7 +107,7 @@ mod tests {
     #[test]
     fn forwards_what_was_asked_for_and_no_more() {
         let arguments = |pasta: &Pasta| -> Vec<String> {
-            let arguments = pasta.arguments();
+            let arguments = pasta.arguments(true);
             arguments
                 .into_iter()
                 .map(|a| a.into_string().unwrap())

@@ -21,7 +21,7 @@ use crate::child::NAME;
 use crate::error::{Error, Result};
 use crate::exec::candidate::HEADER;
 use crate::exec::program::Program;
-use crate::proc::kernel::{UNPRIVILEGED, low_ports};
+use crate::proc::kernel::{self, UNPRIVILEGED, low_ports};
 use crate::proc::namespaces;
 use crate::spec::net::pasta::{Pasta, TUN, WHAT};
 use crate::supervise::network::Running;
@@ -33,6 +33,12 @@ use crate::sys::{Sys, descriptors, ids, process, signal};
 impl Pasta {
     /// What of this machine explains that pasta ended with these words.
     fn hint(&self, words: &str) -> Option<String> {
+        if words.contains("interface") && !kernel::has_default_route() {
+            let ways = "a container can have no network (the default), or -n the host's";
+            return Some(format!(
+                "the host has no default route, which pasta goes by: {ways}"
+            ));
+        }
         if !words.contains("tun") {
             let first = low_ports()?;
             let lowest = self.forwards.iter().map(|one| one.outside).min()?;
