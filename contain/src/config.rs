@@ -42,14 +42,14 @@ const NOT_HERE: [&str; 4] = ["config", "explain", "help", "version"];
 const HOST_PATHS: [&str; 2] = ["upper", "device"];
 
 /// An option that the file sets.
-struct Setting {
+struct FromFile {
     option: String,
     arguments: Vec<OsString>,
 }
 
 /// What a file says.
 struct Config {
-    settings: Vec<Setting>,
+    settings: Vec<FromFile>,
     root: Option<PathBuf>,
     command: Vec<OsString>,
 }
@@ -78,7 +78,7 @@ pub(crate) fn merge(file: &Path, raw: &[OsString]) -> Result<(Args, Vec<Mount>),
     let given = given.map_err(|error| reader.unlikely(&error))?;
     let program = raw.iter().take(1).cloned();
     let settings = config.settings.into_iter();
-    let wins = |setting: &Setting| !reader.is_beaten(&setting.option, &given);
+    let wins = |setting: &FromFile| !reader.is_beaten(&setting.option, &given);
     let from_file = settings.filter(wins).flat_map(|setting| setting.arguments);
     let all = program.chain(from_file).chain(raw.iter().skip(1).cloned());
     let mut args = Args::try_parse_from(all).map_err(|error| reader.unlikely(&error))?;
@@ -113,7 +113,7 @@ impl Reader<'_> {
             let option = self.options.get_arguments().find(|option| {
                 option.get_long() == Some(key.get_ref()) && !NOT_HERE.contains(&&**key.get_ref())
             });
-            let setting = |option: &str, argument: String| Setting {
+            let setting = |option: &str, argument: String| FromFile {
                 option: option.replace('-', "_"),
                 arguments: vec![format!("--{option}={argument}").into()],
             };
@@ -144,7 +144,7 @@ impl Reader<'_> {
                     if self.has_network(value)? {
                         continue;
                     }
-                    Setting {
+                    FromFile {
                         option: "host_net".into(),
                         arguments: vec!["--host-net".into()],
                     }
@@ -164,7 +164,7 @@ impl Reader<'_> {
     }
 
     /// An option, with the values it takes.
-    fn setting(&self, option: &Arg, value: &Value) -> Result<Setting, Error> {
+    fn setting(&self, option: &Arg, value: &Value) -> Result<FromFile, Error> {
         let name = option.get_long().unwrap_or_default();
         let argument = |text: String| {
             let mut argument = OsString::from(format!("--{name}="));
@@ -187,7 +187,7 @@ impl Reader<'_> {
             }
             _ => vec![argument(self.scalar(value)?)],
         };
-        Ok(Setting {
+        Ok(FromFile {
             option: option.get_id().to_string(),
             arguments,
         })
@@ -195,7 +195,7 @@ impl Reader<'_> {
 
     /// A value that the option does not take is the file's fault, and has a line
     /// there.
-    fn check(&self, setting: &Setting, value: &Value) -> Result<(), Error> {
+    fn check(&self, setting: &FromFile, value: &Value) -> Result<(), Error> {
         let program = OsString::from("contain");
         let arguments = [program]
             .into_iter()

@@ -36,6 +36,8 @@ pub fn init_if_asked() {
 }
 
 /// Runs the command and serves until it has ended; returns our exit status.
+/// It stays dumpable, as its exec has left it: the user who started it could not
+/// enter by a pidfd of one that is not.
 #[allow(unsafe_code)]
 fn serve(socket: OwnedFd, console: bool, command: &[OsString]) -> libc::c_int {
     process::rename(c"init");

@@ -1,15 +1,6 @@
 //! Start, supervise and enter Linux containers made of namespaces, as any
 //! user: no daemon, no setuid program, no state on disk.
 //!
-//! One start flows through the crate in one direction, data first:
-//!
-//! 1. a [`Spec`] says what is asked: plain data, no system call;
-//! 2. [`Host::probe`] reads what this machine and caller are;
-//! 3. [`Plan::new`] decides everything and prepares every string; printing a
-//!    plan and running it are the same list of actions;
-//! 4. [`run`](fn@run) clones one child, which performs the actions without allocating
-//!    and becomes init, and supervises it to its [`Outcome`].
-//!
 //! [`Join`] runs a command in a running container, [`Pseudo`] becomes root of a
 //! user namespace in place.
 //!
@@ -25,6 +16,8 @@
 //! ```
 //!
 //! Linux 5.10 and newer. See user_namespaces(7) for the ideas underneath.
+//!
+#![doc = include_str!("../ARCHITECTURE.md")]
 
 mod child;
 mod decide;

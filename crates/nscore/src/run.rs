@@ -15,7 +15,7 @@ use crate::join::stopper;
 use crate::plan::Plan;
 use crate::plan::network::Resolver;
 use crate::plan::store::Store;
-use crate::start::cgroup::leaf::Leaf;
+use crate::start::cgroup::cgroups::Cgroups;
 use crate::start::guard::Guard;
 use crate::start::store::Lock;
 use crate::start::sweep::Share;
@@ -60,7 +60,7 @@ pub fn run(plan: &Plan) -> Result<Outcome> {
 }
 
 fn boot(plan: &Plan, signals: &Signals, lock: Option<&Lock>) -> Result<Outcome> {
-    let leaf = plan.leaf.as_ref().map(|plan| Leaf::make(plan, lock));
+    let leaf = plan.leaf.as_ref().map(|plan| Cgroups::make(plan, lock));
     let leaf = leaf.transpose()?;
     let boot = Boot {
         plan,
@@ -81,7 +81,7 @@ struct Boot<'a> {
     signals: &'a Signals,
     lock: Option<&'a Lock>,
     /// Its cgroup, if it has one of its own.
-    leaf: Option<&'a Leaf>,
+    leaf: Option<&'a Cgroups>,
 }
 
 /// What runs beside init: its console, its network, its record, and who has not been told
@@ -112,7 +112,7 @@ impl Boot<'_> {
         };
         let role = Role::Init {
             life: &plan.life,
-            stop: stopper::start,
+            stop: stopper::launch,
         };
         let outcome = supervise::until_end(talk.end(), console, network, ready, signals, role)?;
         drop((guard, record, share));
@@ -192,7 +192,7 @@ fn tell_ready(plan: &Plan, init: libc::pid_t) -> Result<Option<Ready>> {
 fn clone_first<'a>(
     plan: &'a Plan,
     root: BorrowedFd,
-    leaf: Option<&Leaf>,
+    leaf: Option<&Cgroups>,
     resolver: Option<&[u8]>,
 ) -> Result<(Process, OwnedFd, Room<'a>)> {
     let failed = |what: &str, errno| Error::errno(what, errno);
@@ -205,19 +205,19 @@ fn clone_first<'a>(
         .map_err(|errno| failed("read the clocks", errno))?;
     let namespaces = plan.mounter.unwrap_or(plan.namespaces);
     // SAFETY: this process has one thread, see clone::fork.
-    let fork = unsafe { clone::fork_into(leaf.map(Leaf::fd), namespaces, libc::SIGCHLD) };
+    let fork = unsafe { clone::fork_into(leaf.map(Cgroups::fd), namespaces, libc::SIGCHLD) };
     match fork {
         Ok(Fork::Child) => {
             drop(ours);
             run::run(&plan.actions, room, resolver, theirs.as_fd())
         }
         Ok(Fork::Parent { pid, pidfd }) => {
-            let init = Process::new(pid, pidfd);
+            let first = Process::new(pid, pidfd);
             // Where the caller's directory cannot be opened any directory will do.
             let back = back.and_then(unistd::fchdir);
             back.or_else(|_| unistd::chdir("/"))
                 .map_err(|errno| failed("return to the working directory", errno))?;
-            Ok((init, ours, room))
+            Ok((first, ours, room))
         }
         Err(errno) => Err(Error::system(Op::Namespaces, "create namespaces", errno)),
     }

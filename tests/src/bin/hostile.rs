@@ -1,10 +1,12 @@
 //! What a process does that means ill to whoever looks at it.
 //!
-//!     hostile arguments        an argument area of two gigabytes, as init of a container
-//!     hostile records HOW      records that are none: `leased`, `large`, `many`, or
-//!                              `descriptors` without number; with a first process of a
-//!                              PID namespace below, as a supervisor has one
-//!     hostile lease FILE       a lease on the file
+//! ```text
+//! hostile arguments      an argument area of two gigabytes, as init of a container
+//! hostile records HOW    records that are none: leased, large, many, or descriptors
+//!                        without number; with a first process of a PID namespace
+//!                        below, as a supervisor has one
+//! hostile lease FILE     a lease on the file
+//! ```
 //!
 //! Says "up" once it is done, and waits to be killed.
 #![allow(unsafe_code)]

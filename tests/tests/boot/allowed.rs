@@ -71,6 +71,10 @@ pub const INITSCRIPTS: &[Allowed] = &[
         ],
     ),
     (
+        "a process may end while pidof(8) looks at it",
+        &["pidof: can't read from"],
+    ),
+    (
         "a new root has no /etc/mtab until then",
         &["/etc/mtab to /proc/mounts. ... (warning)"],
     ),

@@ -16,11 +16,11 @@ use crate::sys::{Sys, shim};
 pub(crate) struct Go;
 
 /// What the child has to say. Each is its last word but for `Made`, for `Started`,
-/// after which the other process has the word, and for `Running` and `Trying`, which
+/// after which the other process has the word, and for `SetUp` and `Trying`, which
 /// end of file follows when the exec succeeds.
 pub(crate) enum Report<'a> {
     /// Set-up is done, exec comes next, after one more go from a supervisor.
-    Running,
+    SetUp,
     /// A step failed: its number, and why.
     Failed(usize, Errno),
     /// Something that was added to the root file system, for the supervisor to
@@ -43,12 +43,12 @@ pub(crate) enum Report<'a> {
 /// A report as received, and the descriptors with it.
 pub(crate) type Received = (Report<'static>, Fds);
 
-/// With `Running` the console's master and slave, where there is a console, then the
+/// With `SetUp` the console's master and slave, where there is a console, then the
 /// copy of resolv.conf; with `Started` a pidfd; with the first `Made` a root and a user
 /// namespace.
 pub(crate) type Fds = [Option<OwnedFd>; 3];
 
-const RUNNING: u32 = 1;
+const SET_UP: u32 = 1;
 
 const FAILED: u32 = 2;
 
@@ -111,7 +111,7 @@ impl Report<'_> {
         let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         let mut follows: &[u8] = &[];
         let numbers = match self {
-            Report::Running => [RUNNING, 0, 0, 0, 0],
+            Report::SetUp => [SET_UP, 0, 0, 0, 0],
             Report::Failed(action, errno) => [FAILED, number(*action), *errno as u32, 0, 0],
             Report::Started(pid) => [STARTED, pid.cast_unsigned(), 0, 0, 0],
             Report::Helper(status) => [HELPER, status.cast_unsigned(), 0, 0, 0],
@@ -163,7 +163,7 @@ impl Report<'_> {
             header: Cow::Owned(header),
         };
         let report = match kind {
-            RUNNING => Report::Running,
+            SET_UP => Report::SetUp,
             FAILED => Report::Failed(one as usize, errno),
             STARTED => Report::Started(one.cast_signed()),
             HELPER => Report::Helper(one.cast_signed()),
@@ -201,7 +201,7 @@ mod tests {
         };
         let report = Report::Exec(40, failure);
         report.send(theirs.as_fd(), &[]).unwrap();
-        Report::Running
+        Report::SetUp
             .send(theirs.as_fd(), &[ours.as_fd(), theirs.as_fd()])
             .unwrap();
         drop(theirs);
@@ -213,7 +213,7 @@ mod tests {
         assert_eq!((candidate.index, candidate.mode), (3, 0o100_755));
         assert_eq!(&*candidate.header, b"#!");
         let (report, fds) = Report::receive(&ours).unwrap().unwrap();
-        assert!(matches!(report, Report::Running) && fds[..2].iter().all(Option::is_some));
+        assert!(matches!(report, Report::SetUp) && fds[..2].iter().all(Option::is_some));
         drop(fds);
         assert!(Report::receive(&ours).unwrap().is_none());
     }

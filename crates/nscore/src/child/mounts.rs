@@ -11,14 +11,14 @@ use nix::sys::stat::{Mode, SFlag, fstat};
 use nix::unistd;
 
 use crate::child::state::Child;
-use crate::plan::mounts::{Fresh, Point, Source, Step};
+use crate::plan::mounts::{Fresh, MountStep, Point, Source};
 use crate::plan::place::Place;
 use crate::sys::{Sys, make, mount, path};
 
 impl<'a> Child<'a> {
-    pub(super) fn mounts(&mut self, step: &'a Step) -> Sys<()> {
+    pub(super) fn mounts(&mut self, step: &'a MountStep) -> Sys<()> {
         match step {
-            Step::Open {
+            MountStep::Open {
                 source,
                 depth,
                 slot,
@@ -28,7 +28,7 @@ impl<'a> Child<'a> {
                 *self.opened.get_mut(*slot).ok_or(Errno::EBADF)? = Some(tree);
                 Ok(())
             }
-            Step::MakePoint(point) => {
+            MountStep::MakePoint(point) => {
                 let Child { places, made, .. } = self;
                 let root = places[Place::Root as usize].as_ref();
                 let root = root.ok_or(Errno::EBADF)?.as_fd();
@@ -36,7 +36,7 @@ impl<'a> Child<'a> {
                     made.push((&point.path, end));
                 })
             }
-            Step::MakeLink { path, target } => {
+            MountStep::MakeLink { path, target } => {
                 let link = unistd::symlinkat(target.as_c_str(), self.place(Place::Root)?, &**path);
                 match link {
                     Err(Errno::EEXIST) => return Ok(()),
@@ -45,7 +45,7 @@ impl<'a> Child<'a> {
                 self.made.push((path, path.to_bytes().len()));
                 Ok(())
             }
-            Step::Attach {
+            MountStep::Attach {
                 source,
                 point,
                 flags,
@@ -66,7 +66,7 @@ impl<'a> Child<'a> {
                 }
                 mount::move_mount(tree.as_fd(), at.as_fd(), c"")
             }
-            Step::Mount { fresh, point, keep } => {
+            MountStep::Mount { fresh, point, keep } => {
                 mount_fresh(fresh, &self.open_point(point)?)?;
                 if let Some(place) = keep {
                     let root = self.place(Place::Root)?;
@@ -77,7 +77,9 @@ impl<'a> Child<'a> {
                 }
                 Ok(())
             }
-            Step::ReadOnlyRoot => mount::restrict(self.place(Place::Root)?, MsFlags::MS_RDONLY),
+            MountStep::ReadOnlyRoot => {
+                mount::restrict(self.place(Place::Root)?, MsFlags::MS_RDONLY)
+            }
         }
     }
 

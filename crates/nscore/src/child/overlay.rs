@@ -10,36 +10,38 @@ use nix::sys::stat::{self, Mode, fstat};
 use nix::unistd::{self, Gid, Uid};
 
 use crate::child::state::Child;
-use crate::plan::overlay::{BEGUN, Layer, LayerSource, MAX_COPY, Mask, Merge, Step, StoreSource};
+use crate::plan::overlay::{
+    BEGUN, HidePart, Layer, LayerSource, MAX_COPY, Merge, OverlayStep, StoreSource,
+};
 use crate::plan::place::Place;
-use crate::sys::mount::{self, Depth, FileSystem};
+use crate::sys::mount::{self, Depth, NewFileSystem};
 use crate::sys::path::{self, FIND_DIR};
 use crate::sys::{Sys, layers, make};
 
-static SCRATCH: FileSystem = FileSystem::new(c"tmpfs", c"mode=0755", MsFlags::empty());
+static SCRATCH: NewFileSystem = NewFileSystem::new(c"tmpfs", c"mode=0755", MsFlags::empty());
 
 const DIR_MODE: Mode = Mode::from_bits_retain(0o755);
 
 impl Child<'_> {
-    pub(super) fn overlay(&mut self, step: &Step) -> Sys<()> {
+    pub(super) fn overlay(&mut self, step: &OverlayStep) -> Sys<()> {
         match step {
-            Step::OpenStore(known) => {
+            OverlayStep::OpenStore(known) => {
                 let store = known.open(FIND_DIR)?;
                 self.keep(Place::Store, store);
                 Ok(())
             }
-            Step::Scratch => self.make_scratch(),
-            Step::Store(source) => self.attach_store(*source),
-            Step::Base => {
+            OverlayStep::Scratch => self.make_scratch(),
+            OverlayStep::Store(source) => self.attach_store(*source),
+            OverlayStep::Base => {
                 let tree = mount::open_tree(self.place(Place::Changes)?, c"", Depth::One)?;
                 self.attach_root(tree)
             }
-            Step::MakeDirs(dirs) => dirs.iter().try_for_each(|dir| {
+            OverlayStep::MakeDirs(dirs) => dirs.iter().try_for_each(|dir| {
                 let (parent, name) = path::open_parent(self.place(Place::Changes)?, &dir.path)?;
                 let mode = Mode::from_bits_retain(dir.mode);
                 make::make_dir(parent.as_fd(), name, mode).map(drop)
             }),
-            Step::Copy(files) => files.iter().try_for_each(|file| {
+            OverlayStep::Copy(files) => files.iter().try_for_each(|file| {
                 let (from, to) = (self.place(Place::Lower)?, self.place(Place::Changes)?);
                 let mode = Mode::from_bits_retain(file.mode);
                 match make::copy_file(from, to, &file.path, mode, MAX_COPY) {
@@ -48,30 +50,32 @@ impl Child<'_> {
                     _ => Ok(()),
                 }
             }),
-            Step::Link(links) => links.iter().try_for_each(|(link, target)| {
+            OverlayStep::Link(links) => links.iter().try_for_each(|(link, target)| {
                 let (parent, name) = path::open_parent(self.place(Place::Changes)?, link)?;
                 match unistd::symlinkat(target.as_c_str(), &parent, name) {
                     Err(Errno::EEXIST) => Ok(()),
                     other => other,
                 }
             }),
-            Step::Mask(masks) => masks.iter().try_for_each(|mask| {
-                let (Mask::Directory(path) | Mask::Whiteout(path)) = mask;
+            OverlayStep::Hide(masks) => masks.iter().try_for_each(|mask| {
+                let (HidePart::Directory(path) | HidePart::Whiteout(path)) = mask;
                 let (parent, name) = path::open_parent(self.place(Place::Scratch)?, path)?;
                 match mask {
-                    Mask::Directory(_) => make::make_dir(parent.as_fd(), name, DIR_MODE).map(drop),
-                    Mask::Whiteout(_) => layers::make_whiteout(parent.as_fd(), name),
+                    HidePart::Directory(_) => {
+                        make::make_dir(parent.as_fd(), name, DIR_MODE).map(drop)
+                    }
+                    HidePart::Whiteout(_) => layers::make_whiteout(parent.as_fd(), name),
                 }
             }),
-            Step::Layer(layer) => self.prepare(layer),
-            Step::Merge(merge) => self.merge(merge),
-            Step::Begun => {
+            OverlayStep::Layer(layer) => self.prepare(layer),
+            OverlayStep::Merge(merge) => self.merge(merge),
+            OverlayStep::Begun => {
                 let work = path::open_dir(self.place(Place::Store)?, c"work")?;
                 make::make_dir(work.as_fd(), BEGUN, DIR_MODE).map(drop)
             }
-            Step::Once(step) if self.new_changes => self.overlay(step),
-            Step::Once(_) => Ok(()),
-            Step::Attach(at, index) => {
+            OverlayStep::Once(step) if self.new_changes => self.overlay(step),
+            OverlayStep::Once(_) => Ok(()),
+            OverlayStep::Attach(at, index) => {
                 let overlay = self.tree(*index)?;
                 self.attach_overlay(at, overlay)
             }

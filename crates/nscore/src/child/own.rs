@@ -10,12 +10,12 @@ use nix::unistd::{self, AccessFlags};
 
 use crate::child::state::{Child, directory_mode};
 use crate::plan::place::{At, BindKind};
-use crate::sys::mount::{self, Depth, FileSystem};
+use crate::sys::mount::{self, Depth, NewFileSystem};
 use crate::sys::namespaces::NEWTIME;
 use crate::sys::{Sys, make, path};
 
 impl Child<'_> {
-    pub(super) fn show_cgroup(&self, fs: &FileSystem, at: At) -> Sys<()> {
+    pub(super) fn show_cgroup(&self, fs: &NewFileSystem, at: At) -> Sys<()> {
         let open = || path::open_dir(self.place(at.0)?, at.1);
         let mounted = open().and_then(|dir| mount::mount_new(fs, dir.as_fd(), open));
         let Ok(cgroup) = mounted else {

@@ -11,7 +11,7 @@ use nix::unistd::{self, UnlinkatFlags};
 
 use crate::child::state::Child;
 use crate::plan::place::Place;
-use crate::sys::mount::{self, FileSystem};
+use crate::sys::mount::{self, NewFileSystem};
 use crate::sys::{Sys, make, path};
 
 const NAME: &CStr = c"resolv.conf";
@@ -22,7 +22,7 @@ const RESTRICTED: MsFlags = MsFlags::MS_NOSUID
     .union(MsFlags::MS_NODEV)
     .union(MsFlags::MS_NOEXEC);
 
-static MEMORY: FileSystem = FileSystem::new(c"tmpfs", c"mode=0755,size=1m", RESTRICTED);
+static MEMORY: NewFileSystem = NewFileSystem::new(c"tmpfs", c"mode=0755,size=1m", RESTRICTED);
 
 impl Child<'_> {
     /// Makes the copy in memory and mounts it over what the root has under its

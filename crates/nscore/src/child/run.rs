@@ -43,7 +43,8 @@ impl<'a> Room<'a> {
         trees: usize,
         new_changes: bool,
     ) -> Sys<Room<'a>> {
-        let opens = |action: &&Action| matches!(action, Action::Mounts(mounts::Step::Open { .. }));
+        let opens =
+            |action: &&Action| matches!(action, Action::Mounts(mounts::MountStep::Open { .. }));
         let none = |count| std::iter::repeat_with(|| None).take(count).collect();
         let names = |action: &Action| match action {
             Action::MakeDir(_) => 1,
@@ -107,7 +108,9 @@ pub(crate) fn run<'a>(
     };
     let mut header = room.header;
     // From here on the end of the supervisor's thread ends us too; the guard
-    // holds where this does not reach.
+    // holds where this does not reach. Whether that end came before, getppid(2)
+    // cannot tell: it is 0 in a PID namespace of our own. The end of file in
+    // place of a go does.
     let mut done = 0;
     let failed = match process::die_with_parent() {
         Ok(()) => loop {

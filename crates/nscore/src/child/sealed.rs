@@ -17,13 +17,13 @@ use crate::child::message::{Go, Report};
 use crate::exec::candidate::{Candidate, Failure};
 use crate::exec::login::Login;
 use crate::exec::program::Program;
-use crate::sys::mount::{self, FileSystem};
+use crate::sys::mount::{self, NewFileSystem};
 use crate::sys::shim::{self, Image};
 use crate::sys::{Sys, descriptors};
 
 /// Memory to put an image in, where the kernel wants none of it executed that
 /// is not of a file system.
-static MEMORY: FileSystem = FileSystem::new(c"tmpfs", c"mode=0700", RESTRICTED);
+static MEMORY: NewFileSystem = NewFileSystem::new(c"tmpfs", c"mode=0700", RESTRICTED);
 
 const RESTRICTED: MsFlags = MsFlags::MS_NOSUID.union(MsFlags::MS_NODEV);
 

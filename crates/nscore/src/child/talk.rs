@@ -36,7 +36,7 @@ impl Child<'_> {
             fds[count] = fd.as_fd();
             count += 1;
         }
-        Report::Running
+        Report::SetUp
             .send(self.socket, &fds[..count])
             .and_then(|()| Go::receive(self.socket, &mut []))
             .map_err(Failed::talk)

@@ -4,14 +4,14 @@
 use crate::error::{Error, Result};
 use crate::host::caller::{Caller, Identity, Missing};
 use crate::plan::maps::{MapPlan, MapWriter, Maps};
-use crate::spec::maps::{Extent, IDS, IdMap, Kind, MAX_EXTENTS, MapSpec};
+use crate::spec::maps::{Extent, IDS, IdKind, IdMap, MAX_EXTENTS, MapSpec};
 
 /// Resolves `spec` for the caller `who`.
 ///
 /// # Errors
 /// An explicit range that is not the caller's to give, or `keep` without a
 /// delegated id for the container's root.
-pub(crate) fn resolve(spec: &MapSpec, kind: Kind, who: &Identity) -> Result<IdMap> {
+pub(crate) fn resolve(spec: &MapSpec, kind: IdKind, who: &Identity) -> Result<IdMap> {
     let extents = match spec {
         MapSpec::Explicit(map) => return verify(map, kind, who).map(|()| map.clone()),
         MapSpec::Root => vec![Extent::new(0, who.id, 1)],
@@ -45,7 +45,7 @@ fn identity(mapped: &IdMap) -> Vec<Extent> {
     mapped.extents().iter().map(same).collect()
 }
 
-fn keep(kind: Kind, who: &Identity) -> Result<Vec<Extent>> {
+fn keep(kind: IdKind, who: &Identity) -> Result<Vec<Extent>> {
     let own = Extent::new(who.id, who.id, 1);
     let gaps = [(0, u64::from(who.id)), (u64::from(who.id) + 1, IDS)];
     let extents = onto(&available(who), &gaps, &[own]);
@@ -124,7 +124,7 @@ fn span(inside: u64, start: u64, end: u64) -> Option<Extent> {
 
 /// An explicit map may name only ids that exist here, and for anyone but root
 /// only their own and those delegated to them.
-fn verify(map: &IdMap, kind: Kind, who: &Identity) -> Result<()> {
+fn verify(map: &IdMap, kind: IdKind, who: &Identity) -> Result<()> {
     let mut allowed: Vec<(u64, u64)> = Vec::new();
     if who.privileged {
         let mapped = who.mapped.extents().iter();
@@ -153,14 +153,14 @@ fn verify(map: &IdMap, kind: Kind, who: &Identity) -> Result<()> {
 impl Maps {
     /// Decides both maps and who writes them.
     pub(crate) fn new(uid: &MapSpec, gid: &MapSpec, caller: &Caller) -> Result<Maps> {
-        let user = resolve(uid, Kind::User, &caller.user)?;
-        let group = resolve(gid, Kind::Group, &caller.group)?;
-        let root = |map: &IdMap, kind: Kind| {
+        let user = resolve(uid, IdKind::User, &caller.user)?;
+        let group = resolve(gid, IdKind::Group, &caller.group)?;
+        let root = |map: &IdMap, kind: IdKind| {
             let what = || format!("map {} ids {map}", kind.name());
             let zero = map.outside(0);
             zero.ok_or_else(|| Error::usage(what(), "id 0 is not mapped"))
         };
-        let root = (root(&user, Kind::User)?, root(&group, Kind::Group)?);
+        let root = (root(&user, IdKind::User)?, root(&group, IdKind::Group)?);
         // The kernel lets anyone map their own id, and takes setgroups for it.
         let own = |map: &IdMap, id| map.count() == 1 && map.has_outside(id);
         let writer = |map: &IdMap, who: &Identity, alone| match &who.helper {
@@ -172,8 +172,8 @@ impl Maps {
         let user_writer = writer(&user, &caller.user, MapWriter::Direct);
         let group_writer = writer(&group, &caller.group, MapWriter::DirectWithoutGroups);
         Ok(Maps {
-            user: MapPlan::new(Kind::User, user, user_writer),
-            group: MapPlan::new(Kind::Group, group, group_writer),
+            user: MapPlan::new(IdKind::User, user, user_writer),
+            group: MapPlan::new(IdKind::Group, group, group_writer),
             root,
         })
     }
@@ -183,7 +183,7 @@ impl Maps {
 mod tests {
     use super::*;
     use crate::host::caller::Identity;
-    use crate::spec::maps::Kind;
+    use crate::spec::maps::IdKind;
 
     fn user(delegated: &[(u32, u32)]) -> Identity {
         Identity {
@@ -206,7 +206,7 @@ mod tests {
     }
 
     fn shown(spec: &str, who: &Identity) -> String {
-        match resolve(&spec.parse().unwrap(), Kind::User, who) {
+        match resolve(&spec.parse().unwrap(), IdKind::User, who) {
             Ok(map) => map.to_string(),
             Err(error) => error.to_string(),
         }

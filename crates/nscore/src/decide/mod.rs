@@ -4,7 +4,6 @@
 pub(crate) mod below;
 pub(crate) mod cgroup;
 pub(crate) mod helper;
-pub(crate) mod limits;
 pub(crate) mod maps;
 pub(crate) mod mounts;
 pub(crate) mod network;
@@ -12,6 +11,7 @@ pub(crate) mod overlay;
 pub(crate) mod plan;
 pub(crate) mod profile;
 pub(crate) mod program;
+pub(crate) mod restrictions;
 pub(crate) mod rootfs;
 pub(crate) mod steps;
 pub(crate) mod systemd;

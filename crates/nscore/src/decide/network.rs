@@ -101,3 +101,37 @@ impl Resolver {
         (spec.dns && !theirs).then_some(Resolver { forwarded })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ports(list: &str) -> Pasta {
+        match format!("pasta,{list}").parse().unwrap() {
+            Net::Pasta(pasta) => pasta,
+            other => panic!("{other}"),
+        }
+    }
+
+    #[test]
+    fn forwards_what_was_asked_for_and_no_more() {
+        let arguments = |pasta: &Pasta| -> Vec<String> {
+            let arguments = pasta.arguments(true);
+            arguments
+                .into_iter()
+                .map(|a| a.into_string().unwrap())
+                .collect()
+        };
+        let behind = |arguments: &[String], option: &str| -> Vec<String> {
+            let pairs = arguments.windows(2).filter(|pair| pair[0] == option);
+            pairs.map(|pair| pair[1].clone()).collect()
+        };
+        let some = arguments(&ports("tcp:8080:80,udp:53:5353,tcp:2222:22"));
+        assert_eq!(behind(&some, "--tcp-ports"), ["8080:80", "2222:22"]);
+        assert_eq!(behind(&some, "--udp-ports"), ["53:5353"]);
+        let none = arguments(&Pasta::default());
+        for option in ["--tcp-ports", "--udp-ports", "--tcp-ns", "--udp-ns"] {
+            assert_eq!(behind(&none, option), ["none"]);
+        }
+    }
+}

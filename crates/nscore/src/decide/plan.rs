@@ -8,7 +8,7 @@ use nix::sched::CloneFlags;
 use nix::sys::stat::{SFlag, fstat};
 
 use crate::decide::below::{Below, find};
-use crate::decide::mounts::recipe::Mounts;
+use crate::decide::mounts::recipe::MountSteps;
 use crate::decide::overlay::root;
 use crate::decide::program::program;
 use crate::decide::steps::{Steps, Surroundings};
@@ -16,7 +16,7 @@ use crate::decide::systemd;
 use crate::error::text::quoted;
 use crate::error::{Error, Result};
 use crate::host::{Host, machine};
-use crate::plan::cgroup::LeafPlan;
+use crate::plan::cgroup::CgroupPlan;
 use crate::plan::maps::Maps;
 use crate::plan::network::Network;
 use crate::plan::place::Nested;
@@ -26,7 +26,9 @@ use crate::spec::Spec;
 use crate::sys::descriptors;
 use crate::sys::path::{self, Known};
 
-/// Those of init, but for cgroup and time: these it makes itself.
+/// Those of init, but for cgroup and time: these it makes itself. A cgroup namespace of
+/// the same clone3 as CLONE_INTO_CGROUP is rooted where we are, not in the new cgroup;
+/// and the time of a new time namespace is set before the first process is in it.
 pub(crate) fn namespaces(spec: &Spec) -> CloneFlags {
     let own =
         MOUNTER | CloneFlags::CLONE_NEWPID | CloneFlags::CLONE_NEWIPC | CloneFlags::CLONE_NEWUTS;
@@ -92,12 +94,12 @@ impl Plan {
         let root = find_root(&spec.root)?;
         let maps = Maps::new(&spec.uid_map, &spec.gid_map, &host.caller)?;
         let systemd = machine::is_systemd(spec, &spec.init_command());
-        let leaf = LeafPlan::new(spec, systemd, &maps)?;
+        let leaf = CgroupPlan::new(spec, systemd, &maps)?;
         let run = systemd && !systemd::has_run(spec);
         let with_run = run.then(|| systemd::with_run(spec));
         let spec = with_run.as_ref().unwrap_or(spec);
         let mut trees = Vec::new();
-        let mut mounts = Mounts::new(spec, &root, host, &mut trees)?;
+        let mut mounts = MountSteps::new(spec, &root, host, &mut trees)?;
         let mut shown = root::Root::new(spec, &root, host, &maps, trees)?;
         // The console is a part of our own /dev.
         let own = spec.console && !mounts.replaces("/dev");

@@ -1,5 +1,5 @@
-//! The recipes for a container's file systems: the root, /dev, /proc and /sys,
-//! as steps in their order.
+//! The recipes for a container's own file systems: /dev, /proc and /sys, as steps in
+//! their order.
 
 use std::ffi::{CStr, CString, OsStr};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::plan::action::Action;
 use crate::plan::place::{At, BindKind, Place};
 use crate::proc::mountinfo::mount_points;
-use crate::sys::mount::{self, FileSystem};
+use crate::sys::mount::{self, NewFileSystem};
 
 const NOSUID: MsFlags = MsFlags::MS_NOSUID;
 
@@ -21,29 +21,29 @@ const NOSUID_NODEV: MsFlags = MsFlags::MS_NOSUID.union(MsFlags::MS_NODEV);
 
 const NO_ALL: MsFlags = NOSUID_NODEV.union(MsFlags::MS_NOEXEC);
 
-static DEV: FileSystem = FileSystem::new(c"tmpfs", c"mode=0755", NOSUID);
+static DEV: NewFileSystem = NewFileSystem::new(c"tmpfs", c"mode=0755", NOSUID);
 
 /// Group 5 is tty in every distribution's group(5); a container without it
 /// leaves terminals to the group of the process that opens them.
-static PTS: FileSystem = FileSystem::new(c"devpts", PTS_DATA_TTY, NOSUID_NOEXEC);
+static PTS: NewFileSystem = NewFileSystem::new(c"devpts", PTS_DATA_TTY, NOSUID_NOEXEC);
 
-static PTS_NO_TTY_GROUP: FileSystem = FileSystem::new(c"devpts", PTS_DATA, NOSUID_NOEXEC);
+static PTS_NO_TTY_GROUP: NewFileSystem = NewFileSystem::new(c"devpts", PTS_DATA, NOSUID_NOEXEC);
 
 const PTS_DATA_TTY: &CStr = c"newinstance,ptmxmode=0666,mode=0620,gid=5";
 
 const PTS_DATA: &CStr = c"newinstance,ptmxmode=0666,mode=0620";
 
-static SHM: FileSystem = FileSystem::new(c"tmpfs", c"mode=1777", NOSUID_NODEV);
+static SHM: NewFileSystem = NewFileSystem::new(c"tmpfs", c"mode=1777", NOSUID_NODEV);
 
-static MQUEUE: FileSystem = FileSystem::new(c"mqueue", c"", NO_ALL);
+static MQUEUE: NewFileSystem = NewFileSystem::new(c"mqueue", c"", NO_ALL);
 
-static PROC: FileSystem = FileSystem::new(c"proc", c"", NO_ALL);
+static PROC: NewFileSystem = NewFileSystem::new(c"proc", c"", NO_ALL);
 
-static SYSFS: FileSystem = FileSystem::new(c"sysfs", c"", NO_ALL);
+static SYSFS: NewFileSystem = NewFileSystem::new(c"sysfs", c"", NO_ALL);
 
-static CGROUP: FileSystem = FileSystem::new(c"cgroup2", c"", NO_ALL);
+static CGROUP: NewFileSystem = NewFileSystem::new(c"cgroup2", c"", NO_ALL);
 
-static SYS_TMPFS: FileSystem = FileSystem::new(c"tmpfs", c"mode=0755", NO_ALL);
+static SYS_TMPFS: NewFileSystem = NewFileSystem::new(c"tmpfs", c"mode=0755", NO_ALL);
 
 /// Device nodes that every program may expect. User namespaces cannot make
 /// any, so the host's are shown.
@@ -65,8 +65,9 @@ const LINKS: [(&CStr, &CStr); 5] = [
 ];
 
 /// The parts of /sys that tell of devices and drivers and hold nothing to write
-/// for an ordinary user, and their names in the container's. Never /sys/fs: the
-/// caller's cgroups are there.
+/// for an ordinary user, and their names in the container's. Never /sys/fs, nor
+/// /sys with something over that: container root unmounts a cover, and has the
+/// caller's cgroups.
 const SYS_PARTS: [(&CStr, &CStr); 8] = [
     (c"/sys/block", c"block"),
     (c"/sys/bus", c"bus"),
@@ -78,7 +79,7 @@ const SYS_PARTS: [(&CStr, &CStr); 8] = [
     (c"/sys/power", c"power"),
 ];
 
-fn mount(fs: &'static FileSystem, at: At, keep: Option<Place>) -> Action {
+fn mount(fs: &'static NewFileSystem, at: At, keep: Option<Place>) -> Action {
     Action::Mount {
         fs,
         at,
@@ -87,7 +88,7 @@ fn mount(fs: &'static FileSystem, at: At, keep: Option<Place>) -> Action {
     }
 }
 
-fn comfort(fs: &'static FileSystem, at: At) -> Action {
+fn comfort(fs: &'static NewFileSystem, at: At) -> Action {
     Action::Mount {
         fs,
         at,

@@ -4,7 +4,7 @@
 use std::ffi::CString;
 
 use crate::decide::mounts::devices;
-use crate::decide::mounts::recipe::Mounts;
+use crate::decide::mounts::recipe::MountSteps;
 use crate::decide::overlay::root;
 use crate::decide::{helper, rootfs, systemd};
 use crate::error::{Result, c_string};
@@ -29,7 +29,7 @@ pub(super) struct Steps<'a> {
     pub(super) host: &'a Host,
     pub(super) maps: &'a Maps,
     pub(super) root: &'a mut root::Root,
-    pub(super) mounts: &'a mut Mounts,
+    pub(super) mounts: &'a mut MountSteps,
     pub(super) around: Surroundings,
 }
 
@@ -72,7 +72,7 @@ impl Steps<'_> {
         actions
     }
 
-    /// Mounts that container root may not change are made before there is an
+    /// MountSteps that container root may not change are made before there is an
     /// init.
     fn as_mounter(&mut self, nested: Nested) -> Vec<Action> {
         let mut actions = vec![Action::AwaitGo, self.become_root()];
@@ -192,11 +192,11 @@ impl Steps<'_> {
     /// Then what all of that takes is given up.
     fn become_init(&self) -> Result<Vec<Action>> {
         let Steps { spec, around, .. } = self;
-        let mut actions: Vec<Action> = around.profile.limits().map(Action::Harden).collect();
+        let mut actions: Vec<Action> = around.profile.first_steps().map(Action::Harden).collect();
         // What needs container root's rights comes before this.
         let steps = user::steps(spec.user.as_ref(), spec.workdir.as_deref())?;
         actions.extend(steps.into_iter().map(Action::User));
-        actions.push(Action::Harden(around.profile.last()));
+        actions.push(Action::Harden(around.profile.last_step()));
         let more = around.systemd.then(systemd::environment);
         let more: Variables = more.into_iter().flatten().collect();
         actions.push(if spec.init {

@@ -13,7 +13,7 @@ use crate::spec::SHELL;
 use crate::spec::user::{Id, MAX_NAME, UserSpec};
 use crate::sys::{Sys, descriptors, ids, process};
 
-/// What `Step::perform` fails with where no system call has.
+/// What a step of the user fails with where no system call has.
 pub(crate) const NOT_LISTED: Errno = Errno::ESRCH;
 
 pub(crate) const NO_GROUP: Errno = Errno::ENODATA;

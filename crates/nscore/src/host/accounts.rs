@@ -1,7 +1,9 @@
 //! The ids delegated to the caller: /etc/subuid and /etc/subgid, subuid(5), and
 //! the name they are filed under. The files are read directly; where they do
 //! not know the caller and the name service does, getent(1) and getsubids(1)
-//! are asked, because a static program cannot load the name service's modules.
+//! are asked, because a static program cannot load the name service's modules:
+//! getpwuid(3) of a static glibc crashes where the id is not in the file, so no
+//! getpw* or getgr* is called anywhere.
 
 use std::cell::LazyCell;
 use std::fs;

@@ -1,5 +1,6 @@
 //! The table of inits: how each kind is asked to stop, by the signal or the command
-//! of its own manual. The console's advice is made from it as well.
+//! of its own manual. What is in it is a machine's init as well, which gives its terminal
+//! away (`host::machine`), and the page's list is made of it.
 
 use std::ffi::OsStr;
 use std::fs;

@@ -17,7 +17,7 @@ use crate::spec::{Changes, Spec};
 use crate::sys::path::{self, FIND_DIR};
 
 /// The file that a command is, at the end of all links.
-pub(crate) struct Program {
+pub(crate) struct InitFile {
     pub(crate) name: OsString,
     /// It begins with "#!", so the kernel runs another.
     script: bool,
@@ -33,12 +33,12 @@ pub(crate) fn is_init(spec: &Spec, command: &[OsString]) -> bool {
         return false;
     };
     let is_one =
-        |program: Program| !program.script && inits::method(&program.name, called).is_some();
+        |program: InitFile| !program.script && inits::method(&program.name, called).is_some();
     program(spec, command).is_some_and(is_one)
 }
 
 /// The program that init is to be, if there is any and it is init itself.
-pub(crate) fn program(spec: &Spec, command: &[OsString]) -> Option<Program> {
+pub(crate) fn program(spec: &Spec, command: &[OsString]) -> Option<InitFile> {
     let program = command.first().filter(|_| !spec.init)?;
     let candidates: Vec<PathBuf> = if program.as_encoded_bytes().contains(&b'/') {
         vec![program.into()]
@@ -61,7 +61,7 @@ fn layers(spec: &Spec) -> Option<Vec<OwnedFd>> {
 }
 
 /// Follows the path through all layers at once, as the overlay of them would.
-fn find(layers: &[OwnedFd], path: &Path) -> Option<Program> {
+fn find(layers: &[OwnedFd], path: &Path) -> Option<InitFile> {
     // As many links as the kernel follows, path_resolution(7).
     let mut links = 40;
     let mut ahead: Vec<OsString> = names(path);
@@ -97,7 +97,7 @@ fn find(layers: &[OwnedFd], path: &Path) -> Option<Program> {
         && path::open(known.as_str(), flags)
             .is_ok_and(|file| File::from(file).read_exact(&mut start).is_ok())
         && start == *b"#!";
-    Some(Program {
+    Some(InitFile {
         name: at.file_name()?.to_os_string(),
         script,
     })
@@ -169,6 +169,36 @@ mod tests {
         let mut changed = Spec::new(&root);
         changed.changes = Changes::Directory(upper);
         assert!(is_init(&changed, &["/sbin/init".into()]));
+        fs::remove_dir_all(root).unwrap();
+    }
+
+    #[test]
+    fn follows_links_inside_the_root() {
+        let root = std::env::temp_dir().join(format!("nscore-systemd-{}", std::process::id()));
+        let make = |dir: &str| fs::create_dir_all(root.join(dir)).unwrap();
+        make("usr/lib/systemd");
+        make("usr/sbin");
+        make("usr/bin");
+        fs::write(root.join("usr/lib/systemd/systemd"), "").unwrap();
+        fs::write(root.join("usr/bin/systemd"), "").unwrap();
+        let link = |to: &str, from: &str| std::os::unix::fs::symlink(to, root.join(from)).unwrap();
+        link("usr/sbin", "sbin");
+        link("/lib/systemd/systemd", "usr/sbin/init");
+        link("usr/lib", "lib");
+        link("/usr/bin/true", "usr/bin/init");
+        let is = |words: &[&str]| {
+            let command: Vec<OsString> = words.iter().map(OsString::from).collect();
+            is_systemd(&Spec::new(&root), &command)
+        };
+        assert!(is(&["/sbin/init"]) && is(&["/sbin/init", "3"]) && is(&["init"]));
+        assert!(is(&["/lib/systemd/systemd"]) && is(&["../sbin/init"]));
+        for other in ["/bin/sh", "/usr/bin/init", "/no/init", "", "/usr"] {
+            assert!(!is(&[other]), "{other}");
+        }
+        assert!(!is(&[]));
+        let mut under_init = Spec::new(&root);
+        under_init.init = true;
+        assert!(!is_systemd(&under_init, &["/sbin/init".into()]));
         fs::remove_dir_all(root).unwrap();
     }
 }

@@ -1,5 +1,4 @@
-//! What this machine is to the caller. Read once, before anything is decided,
-//! and without side effect.
+//! What this machine is to the caller: read, and without side effect.
 
 pub(crate) mod accounts;
 pub(crate) mod caller;
@@ -76,16 +75,5 @@ fn look(terminals: [bool; 3]) -> Look {
             .find_map(|(stream, _)| tty::window_size(stream).ok()),
         echo: terminals[0],
         process_output: terminals[0] && terminals[1],
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use crate::proc::kernel::version;
-
-    #[test]
-    fn a_release_begins_with_its_version() {
-        assert_eq!(version("6.1.0-44-cloud-amd64"), Some((6, 1)));
-        assert_eq!(version("x"), None);
     }
 }

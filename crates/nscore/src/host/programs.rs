@@ -1,4 +1,5 @@
-//! Asking a program of the host for what this one cannot know by itself.
+//! The helpers of the host that are run, where they are: in PATH, else where a system
+//! has them.
 
 use std::path::{Path, PathBuf};
 

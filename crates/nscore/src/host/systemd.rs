@@ -37,3 +37,23 @@ pub(crate) fn is_ours(dir: &Path) -> bool {
         .filter_map(|name| name.to_str())
         .any(|name| name.starts_with(&ours) && name.ends_with(".scope"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn knows_its_own_scope() {
+        let pid = std::process::id();
+        let own = format!("/sys/fs/cgroup/user.slice/contain-{pid}-1f.scope");
+        assert!(is_ours(Path::new(&own)));
+        assert!(is_ours(Path::new(&own).join("supervisor").as_path()));
+        for other in [
+            format!("/sys/fs/cgroup/contain-{pid}1-1f.scope"),
+            format!("/sys/fs/cgroup/contain-{pid}-1f"),
+            "/sys/fs/cgroup/session-1.scope".to_string(),
+        ] {
+            assert!(!is_ours(Path::new(&other)), "{other}");
+        }
+    }
+}

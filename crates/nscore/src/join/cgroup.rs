@@ -7,12 +7,12 @@ use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::unistd::{AccessFlags, access};
 
-use crate::decide::cgroup::leaf::ENTER;
+use crate::decide::cgroup::plan::ENTER;
 use crate::error::{Error, Result};
 use crate::host::systemd;
 use crate::join::find::Found;
 use crate::plan::cgroup::Scope;
-use crate::proc::cgroup::Tree;
+use crate::proc::cgroup::Hierarchy;
 use crate::sys::path;
 
 /// The cgroup to enter with a container, if it has one of its own: that of its
@@ -21,7 +21,7 @@ pub(crate) fn entrance(container: &Found) -> Result<Option<OwnedFd>> {
     if !container.terms.cgroup {
         return Ok(None);
     }
-    let dir = Tree::find()
+    let dir = Hierarchy::find()
         .and_then(|tree| tree.dir_of(container.init))
         .ok_or_else(|| Error::new(ENTER, "it cannot be seen from here"))?;
     path::open(&dir, OFlag::O_DIRECTORY)
@@ -49,7 +49,7 @@ pub(crate) fn scope_to_enter(container: &Found) -> Result<Option<Scope>> {
     if !container.terms.cgroup || !systemd::systemd_runs() {
         return Ok(None);
     }
-    let Some(tree) = Tree::find() else {
+    let Some(tree) = Hierarchy::find() else {
         return Ok(None);
     };
     let (Some(own), Some(to)) = (tree.own(), tree.dir_of(container.init)) else {

@@ -15,7 +15,7 @@ use crate::exec::program::Program;
 use crate::join::cgroup;
 use crate::join::entry::{Change, ENTER, Entry, ended, exposed};
 use crate::join::find::Found;
-use crate::join::joiner::{self, Started, Step};
+use crate::join::joiner::{self, JoinStep, Started};
 use crate::plan::profile::Terms;
 use crate::proc::setgroups::setgroups_allowed;
 use crate::supervise;
@@ -89,7 +89,7 @@ impl Entry {
             }
             match self.next(&socket)? {
                 None => break,
-                Some((Report::Running, fds)) if running.is_none() => running = Some(fds),
+                Some((Report::SetUp, fds)) if running.is_none() => running = Some(fds),
                 Some((Report::Trying(candidate), _)) if tried.is_none() => tried = Some(candidate),
                 Some((Report::Refused(errno), _)) => {
                     return Err(self.program.explain(&sealed::refusal(tried, errno)));
@@ -102,7 +102,7 @@ impl Entry {
 
     /// The next report; one of a failure is an error.
     fn next(&self, socket: &OwnedFd) -> Result<Option<Received>> {
-        let failed = |errno| self.failed(Step::Prepare as usize, errno);
+        let failed = |errno| self.failed(JoinStep::Prepare as usize, errno);
         match Report::receive(socket).map_err(failed)? {
             Some((Report::Failed(action, errno), _)) => Err(self.failed(action, errno)),
             Some((Report::Exec(_, failure), _)) => Err(self.program.explain(&failure)),
@@ -112,7 +112,7 @@ impl Entry {
 
     /// What went wrong at this step.
     fn failed(&self, step: usize, errno: Errno) -> Error {
-        let change = step.checked_sub(Step::ALL.len());
+        let change = step.checked_sub(JoinStep::ALL.len());
         if let Some(change) = change.and_then(|change| self.changes.get(change)) {
             return change.explain(errno);
         }
@@ -125,10 +125,13 @@ impl Entry {
         if errno == Errno::EAGAIN && self.found.terms.cgroup {
             return cgroup::not_entered(errno);
         }
-        let step = Step::ALL.get(step).copied().unwrap_or(Step::Prepare);
+        let step = JoinStep::ALL
+            .get(step)
+            .copied()
+            .unwrap_or(JoinStep::Prepare);
         let error = Error::system(step.op(), step.to_string(), errno);
         match step {
-            Step::MakeTerminal if error.hint().is_none() => {
+            JoinStep::MakeTerminal if error.hint().is_none() => {
                 error.with_hint("--no-console gives the command your own terminal")
             }
             _ => error,

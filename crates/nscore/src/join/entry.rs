@@ -44,17 +44,17 @@ pub(super) struct Entry {
 /// or somebody else than its root.
 #[derive(Debug)]
 pub(super) enum Change {
-    Profile(profile::Step),
-    User(user::Step),
+    Profile(profile::ProfileStep),
+    User(user::UserStep),
 }
 
 impl Change {
     /// Those of the profile that take container root's rights come before the
     /// change of user, which takes them as well, and the last of all after it.
-    pub(super) fn all(profile: Profile, user: Vec<user::Step>) -> Vec<Change> {
-        let limits = profile.limits().map(Change::Profile);
+    pub(super) fn all(profile: Profile, user: Vec<user::UserStep>) -> Vec<Change> {
+        let limits = profile.first_steps().map(Change::Profile);
         let user = user.into_iter().map(Change::User);
-        let last = Change::Profile(profile.last());
+        let last = Change::Profile(profile.last_step());
         limits.chain(user).chain([last]).collect()
     }
 

@@ -26,7 +26,7 @@ use crate::sys::{Sys, descriptors, ids, process, signal, socket};
 /// The steps that can fail inside. A report names one by its number; the numbers
 /// behind these are the changes of the command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Step {
+pub(super) enum JoinStep {
     Prepare,
     DropGroups,
     EnterNamespaces,
@@ -37,52 +37,52 @@ pub(super) enum Step {
     Seal,
 }
 
-impl Step {
+impl JoinStep {
     /// Each at its number.
-    pub(super) const ALL: [Step; 8] = [
-        Step::Prepare,
-        Step::DropGroups,
-        Step::EnterNamespaces,
-        Step::BecomeRoot,
-        Step::MakeCommand,
-        Step::MakeTerminal,
-        Step::Run,
-        Step::Seal,
+    pub(super) const ALL: [JoinStep; 8] = [
+        JoinStep::Prepare,
+        JoinStep::DropGroups,
+        JoinStep::EnterNamespaces,
+        JoinStep::BecomeRoot,
+        JoinStep::MakeCommand,
+        JoinStep::MakeTerminal,
+        JoinStep::Run,
+        JoinStep::Seal,
     ];
 
     /// What the hint table knows a failure of this step as.
     pub(super) fn op(self) -> Op {
         match self {
-            Step::EnterNamespaces => Op::Join,
-            Step::Prepare | Step::MakeCommand => Op::Process,
-            Step::MakeTerminal => Op::Terminal,
+            JoinStep::EnterNamespaces => Op::Join,
+            JoinStep::Prepare | JoinStep::MakeCommand => Op::Process,
+            JoinStep::MakeTerminal => Op::Terminal,
             _ => Op::Other,
         }
     }
 }
 
 /// Reads as "VERB OBJECT".
-impl fmt::Display for Step {
+impl fmt::Display for JoinStep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Step::Prepare => "prepare to enter the container",
-            Step::DropGroups => "drop our groups",
-            Step::EnterNamespaces => "enter the container's namespaces",
-            Step::BecomeRoot => "become root of the container",
-            Step::MakeCommand => "start a process in the container",
-            Step::MakeTerminal => "create a pseudo-terminal in the container",
-            Step::Run => "prepare the command",
-            Step::Seal => "keep this program's file from the container",
+            JoinStep::Prepare => "prepare to enter the container",
+            JoinStep::DropGroups => "drop our groups",
+            JoinStep::EnterNamespaces => "enter the container's namespaces",
+            JoinStep::BecomeRoot => "become root of the container",
+            JoinStep::MakeCommand => "start a process in the container",
+            JoinStep::MakeTerminal => "create a pseudo-terminal in the container",
+            JoinStep::Run => "prepare the command",
+            JoinStep::Seal => "keep this program's file from the container",
         })
     }
 }
 
 /// A step that failed.
-struct Failed(usize, Errno);
+struct StepFailed(usize, Errno);
 
 /// Turns an error number into the failure of a step.
-fn at(step: Step) -> impl Fn(Errno) -> Failed {
-    move |errno| Failed(step as usize, errno)
+fn at(step: JoinStep) -> impl Fn(Errno) -> StepFailed {
+    move |errno| StepFailed(step as usize, errno)
 }
 
 /// What we keep of a joiner. Dropping it ends the command, if it still runs.
@@ -129,7 +129,8 @@ impl Drop for Joiner {
 /// Starts the joiner.
 #[allow(unsafe_code)]
 pub(super) fn start(entry: &mut Entry) -> Result<Started> {
-    let failed = |errno| Error::system(Step::Prepare.op(), Step::Prepare.to_string(), errno);
+    let failed =
+        |errno| Error::system(JoinStep::Prepare.op(), JoinStep::Prepare.to_string(), errno);
     process::can_signal().map_err(failed)?;
     let (our_life, life) = socket::pair().map_err(failed)?;
     let (ours, theirs) = socket::pair().map_err(failed)?;
@@ -157,9 +158,9 @@ pub(super) fn start(entry: &mut Entry) -> Result<Started> {
     }
 }
 
-impl Failed {
+impl StepFailed {
     fn tell(self, socket: BorrowedFd) {
-        let Failed(action, errno) = self;
+        let StepFailed(action, errno) = self;
         // Without a parent there is nobody to tell.
         let _ = Report::Failed(action, errno).send(socket, &[]);
     }
@@ -173,11 +174,11 @@ fn joiner(
     entry: &mut Entry,
     socket: BorrowedFd,
     life: BorrowedFd,
-) -> std::result::Result<(), Failed> {
+) -> std::result::Result<(), StepFailed> {
     process::rename(NAME);
-    process::die_with_parent().map_err(at(Step::Prepare))?;
+    process::die_with_parent().map_err(at(JoinStep::Prepare))?;
     // From here on nothing inside can look into us.
-    process::forbid_tracing().map_err(at(Step::Prepare))?;
+    process::forbid_tracing().map_err(at(JoinStep::Prepare))?;
     let init = entry.found.pidfd.as_fd();
     descriptors::close_all_but([
         0,
@@ -188,19 +189,19 @@ fn joiner(
         life.as_raw_fd(),
     ]);
     if entry.drop_own_groups {
-        ids::drop_groups_if_allowed().map_err(at(Step::DropGroups))?;
+        ids::drop_groups_if_allowed().map_err(at(JoinStep::DropGroups))?;
     }
-    setns(init, entry.found.namespaces).map_err(at(Step::EnterNamespaces))?;
+    setns(init, entry.found.namespaces).map_err(at(JoinStep::EnterNamespaces))?;
     // Before there is a process inside: none is to have the caller's ids.
-    ids::become_root(entry.may_set_groups).map_err(at(Step::BecomeRoot))?;
+    ids::become_root(entry.may_set_groups).map_err(at(JoinStep::BecomeRoot))?;
     // Both may have allowed it again, see forbid_tracing. The command inherits this.
-    process::forbid_tracing().map_err(at(Step::BecomeRoot))?;
+    process::forbid_tracing().map_err(at(JoinStep::BecomeRoot))?;
     // A guard outlives whom it watches, and a signal to their process group.
-    process::outlive_parent().map_err(at(Step::MakeCommand))?;
+    process::outlive_parent().map_err(at(JoinStep::MakeCommand))?;
     if !entry.share_terminal {
         // A session would do as well, and cost a group of the scheduler's.
         let own = unistd::Pid::from_raw(0);
-        unistd::setpgid(own, own).map_err(at(Step::MakeCommand))?;
+        unistd::setpgid(own, own).map_err(at(JoinStep::MakeCommand))?;
     }
     // Nothing is ever said to us: this is its end.
     if socket::is_readable(life) {
@@ -210,7 +211,7 @@ fn joiner(
     // status.
     // SAFETY: this process has one thread, see clone::fork.
     let fork = unsafe { clone::fork(CloneFlags::CLONE_PARENT, 0) };
-    match fork.map_err(at(Step::MakeCommand))? {
+    match fork.map_err(at(JoinStep::MakeCommand))? {
         Fork::Child => {
             if let Err(failed) = command(entry, socket) {
                 failed.tell(socket);
@@ -229,34 +230,34 @@ fn joiner(
 }
 
 /// Becomes the command; returns only when it cannot.
-fn command(entry: &mut Entry, socket: BorrowedFd) -> std::result::Result<(), Failed> {
-    process::die_with_parent().map_err(at(Step::MakeCommand))?;
+fn command(entry: &mut Entry, socket: BorrowedFd) -> std::result::Result<(), StepFailed> {
+    process::die_with_parent().map_err(at(JoinStep::MakeCommand))?;
     if !entry.share_terminal {
         // The caller's terminal must not be within reach as /dev/tty.
-        unistd::setsid().map_err(at(Step::MakeTerminal))?;
+        unistd::setsid().map_err(at(JoinStep::MakeTerminal))?;
     }
     let look = entry.look.as_ref();
     let terminal = look.map(|look| open_terminal(look, entry.terminals));
-    let terminal = terminal.transpose().map_err(at(Step::MakeTerminal))?;
+    let terminal = terminal.transpose().map_err(at(JoinStep::MakeTerminal))?;
     let sent = match &terminal {
-        Some((master, slave)) => Report::Running.send(socket, &[master.as_fd(), slave.as_fd()]),
-        None => Report::Running.send(socket, &[]),
+        Some((master, slave)) => Report::SetUp.send(socket, &[master.as_fd(), slave.as_fd()]),
+        None => Report::SetUp.send(socket, &[]),
     };
-    sent.map_err(at(Step::Run))?;
+    sent.map_err(at(JoinStep::Run))?;
     let shim = entry.exposed.then(|| sealed::seal(Image::Shim));
-    let shim = shim.transpose().map_err(at(Step::Seal))?;
-    signal::reset_all().map_err(at(Step::Run))?;
-    process::new_session_keyring().map_err(at(Step::Run))?;
+    let shim = shim.transpose().map_err(at(JoinStep::Seal))?;
+    signal::reset_all().map_err(at(JoinStep::Run))?;
+    process::new_session_keyring().map_err(at(JoinStep::Run))?;
     let mut login = entry.login.as_deref_mut();
     let slave = terminal.as_ref().map(|(_, slave)| slave.as_fd());
-    for (i, change) in (Step::ALL.len()..).zip(&entry.changes) {
+    for (i, change) in (JoinStep::ALL.len()..).zip(&entry.changes) {
         match change {
             Change::Profile(step) => step.perform(),
             Change::User(step) => step
                 .perform(login.as_deref_mut(), entry.may_set_groups, slave)
                 .and_then(|()| process::forbid_tracing()),
         }
-        .map_err(|errno| Failed(i, errno))?;
+        .map_err(|errno| StepFailed(i, errno))?;
     }
     let login = login.as_deref();
     let room = entry.header.as_mut_slice();
@@ -298,7 +299,7 @@ mod tests {
 
     #[test]
     fn each_step_is_at_its_number() {
-        for (i, step) in Step::ALL.into_iter().enumerate() {
+        for (i, step) in JoinStep::ALL.into_iter().enumerate() {
             assert_eq!(step as usize, i, "{step}");
         }
     }

@@ -15,7 +15,7 @@ use crate::sys::{clone, descriptors, path, process};
 /// Starts the command in the container of `init`, on its terms, with no input and
 /// no output. The process returned ends with status 0 when the command did.
 #[allow(unsafe_code)]
-pub(crate) fn start(command: &[&str], init: &Process, terms: Terms) -> Result<Process> {
+pub(crate) fn launch(command: &[&str], init: &Process, terms: Terms) -> Result<Process> {
     let failed = |errno| Error::errno("stop the container", errno);
     let command: Vec<OsString> = command.iter().map(OsString::from).collect();
     let life = || {

@@ -67,12 +67,12 @@ fn tell(socket: &OwnedFd, report: &Report, fds: &[BorrowedFd]) {
 fn the_joiner_alone_says_which_process_is_the_command() {
     let heard = hear(|_, command, pidfd, pid| {
         tell(command, &Report::Started(pid), &[pidfd]);
-        tell(command, &Report::Running, &[]);
+        tell(command, &Report::SetUp, &[]);
     });
     assert!(heard.is_err());
     let heard = hear(|joiner, command, pidfd, pid| {
         tell(joiner, &Report::Started(pid), &[pidfd]);
-        tell(command, &Report::Running, &[]);
+        tell(command, &Report::SetUp, &[]);
         tell(command, &Report::Started(1), &[pidfd]);
     });
     assert!(heard.is_err());
@@ -83,7 +83,7 @@ fn an_end_of_file_withheld_is_not_waited_for() {
     let mut withheld = None;
     let heard = hear(|joiner, command, pidfd, pid| {
         tell(joiner, &Report::Started(pid), &[pidfd]);
-        tell(command, &Report::Running, &[]);
+        tell(command, &Report::SetUp, &[]);
         tell(command, &Report::Trying(Candidate::default()), &[]);
         withheld = command.try_clone().ok();
         process::kill(pidfd).unwrap();

@@ -10,11 +10,11 @@ use crate::exec::program::Program;
 use crate::plan::mask::Mask;
 use crate::plan::place::{At, BindKind, Nested, Place};
 use crate::plan::{mounts, overlay, profile, user};
-use crate::sys::mount::FileSystem;
+use crate::sys::mount::NewFileSystem;
 use crate::sys::shim::Image;
 use crate::sys::tty::Look;
 
-/// One step. Where order matters, `rootfs` and `plan` say why.
+/// One step. Where order matters, `decide::steps` and `decide::rootfs` say why.
 #[derive(Debug)]
 pub(crate) enum Action {
     /// Wait for the supervisor's go: maps written, helpers done.
@@ -38,9 +38,9 @@ pub(crate) enum Action {
     /// be; where the kernel allowed none, as AttachRoot.
     AttachTree { tree: usize, known: CString },
     /// One of the steps that make overlays.
-    Overlay(overlay::Step),
+    Overlay(overlay::OverlayStep),
     /// One of the steps that show what else was asked for.
-    Mounts(mounts::Step),
+    Mounts(mounts::MountStep),
     /// Make another process, init, in namespaces of its own. To it every mount
     /// made so far is locked: it can neither be removed nor changed there.
     CloneInit(Nested),
@@ -48,14 +48,14 @@ pub(crate) enum Action {
     MakeDir(At),
     /// Mount a new file system, and remember it as a place.
     Mount {
-        fs: &'static FileSystem,
+        fs: &'static NewFileSystem,
         at: At,
         keep: Option<Place>,
         optional: bool,
     },
     /// Show the caller's cgroup, if the kernel allows it, it has no others below, and
     /// container root cannot write to it: an init would take it for its own.
-    ShowCgroup { fs: &'static FileSystem, at: At },
+    ShowCgroup { fs: &'static NewFileSystem, at: At },
     /// Make something empty and show a file or directory of the host there.
     Bind {
         source: &'static CStr,
@@ -101,11 +101,11 @@ pub(crate) enum Action {
     Ready,
     /// One of the steps by which init is somebody else than root, or elsewhere
     /// than in /.
-    User(user::Step),
+    User(user::UserStep),
     /// Make the copy in memory that is run in place of a file of the host's.
     Seal(Image),
     /// Give up what the profile does not leave to init.
-    Harden(profile::Step),
+    Harden(profile::ProfileStep),
     /// Default signals, then become init.
     Exec(Program),
     /// The same for a program that goes on with our conversation.
@@ -143,7 +143,7 @@ impl Action {
             Action::MakeConsole(_) => Op::Terminal,
             Action::RunInside(_) => Op::Process,
             Action::Pivot { .. } => Op::Pivot,
-            Action::Harden(profile::Step::Filter(_)) => Op::Filter,
+            Action::Harden(profile::ProfileStep::Filter(_)) => Op::Filter,
             _ => Op::Other,
         }
     }

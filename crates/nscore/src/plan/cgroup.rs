@@ -32,7 +32,7 @@ impl Write {
 
 /// A cgroup of the container's own, decided.
 #[derive(Debug)]
-pub(crate) struct LeafPlan {
+pub(crate) struct CgroupPlan {
     pub(crate) purpose: Purpose,
     pub(crate) way: Way,
     pub(crate) writes: Vec<Write>,
@@ -58,7 +58,7 @@ impl Purpose {
     }
 }
 
-impl LeafPlan {
+impl CgroupPlan {
     /// The scope that has to be entered for it.
     pub(crate) fn scope(&self) -> Option<&Scope> {
         match &self.way {
@@ -68,7 +68,7 @@ impl LeafPlan {
     }
 }
 
-impl fmt::Display for LeafPlan {
+impl fmt::Display for CgroupPlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.way {
             Way::Here(home) => write!(f, "{home}")?,

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use crate::error::text::quoted;
 use crate::error::{Error, Result, c_string};
-use crate::spec::maps::{IdMap, Kind};
+use crate::spec::maps::{IdKind, IdMap};
 
 /// Both maps of a user namespace.
 #[derive(Debug)]
@@ -19,7 +19,8 @@ pub(crate) struct Maps {
 
 impl Maps {
     /// Whether groups are still the container's to set when the maps are written,
-    /// as far as it is us who write them, user_namespaces(7).
+    /// as far as it is us who write them, user_namespaces(7). newgidmap(1) decides by
+    /// itself: it denies setgroups where no delegated group is among them.
     pub(crate) fn leave_setgroups(&self) -> bool {
         self.group.writer != MapWriter::DirectWithoutGroups
     }
@@ -51,7 +52,7 @@ pub(crate) enum MapWriter {
 /// One of a container's two maps, and how it is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct MapPlan {
-    pub(crate) kind: Kind,
+    pub(crate) kind: IdKind,
     pub(crate) map: IdMap,
     pub(crate) writer: MapWriter,
     /// What is written.
@@ -59,7 +60,7 @@ pub(crate) struct MapPlan {
 }
 
 impl MapPlan {
-    pub(crate) fn new(kind: Kind, map: IdMap, writer: MapWriter) -> MapPlan {
+    pub(crate) fn new(kind: IdKind, map: IdMap, writer: MapWriter) -> MapPlan {
         MapPlan {
             text: map.kernel_text(),
             kind,
@@ -70,8 +71,8 @@ impl MapPlan {
 
     pub(crate) fn file(&self) -> &'static str {
         match self.kind {
-            Kind::User => "uid_map",
-            Kind::Group => "gid_map",
+            IdKind::User => "uid_map",
+            IdKind::Group => "gid_map",
         }
     }
 

@@ -11,7 +11,7 @@ use std::fmt;
 use nix::mount::MsFlags;
 
 use crate::plan::place::{At, Place};
-use crate::sys::mount::FileSystem;
+use crate::sys::mount::NewFileSystem;
 
 /// What happens to a file or directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,7 +47,7 @@ const PROC: [(&CStr, How); 11] = [
     (c"sys", How::ReadOnly),
 ];
 
-pub(crate) static NOTHING: FileSystem = FileSystem {
+pub(crate) static NOTHING: NewFileSystem = NewFileSystem {
     kind: c"tmpfs",
     data: c"mode=0555",
     flags: MsFlags::MS_RDONLY

@@ -30,7 +30,7 @@ use nix::sched::CloneFlags;
 
 use crate::exec::program::Program;
 use crate::plan::action::Action;
-use crate::plan::cgroup::LeafPlan;
+use crate::plan::cgroup::CgroupPlan;
 use crate::plan::maps::Maps;
 use crate::plan::network::Network;
 use crate::plan::profile::Terms;
@@ -60,7 +60,7 @@ pub struct Plan {
     /// init, and then init; None when it becomes init itself.
     pub(crate) mounter: Option<CloneFlags>,
     /// A cgroup of its own, if one is due.
-    pub(crate) leaf: Option<LeafPlan>,
+    pub(crate) leaf: Option<CgroupPlan>,
     pub(crate) actions: Vec<Action>,
     pub(crate) outside: Option<helper::Helper>,
     /// Which standard streams are the console's, None without a console.

@@ -42,7 +42,7 @@ pub(crate) struct Fresh {
 
 /// One step.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Step {
+pub(crate) enum MountStep {
     /// Clone what is at this path of the host, with all that is mounted below
     /// it or without, while our rights are the caller's.
     Open {
@@ -73,44 +73,46 @@ pub(crate) enum Step {
     ReadOnlyRoot,
 }
 
-impl Step {
+impl MountStep {
     /// What the hint table knows a failure of this step as.
     pub(crate) fn op(&self) -> Op {
         match self {
-            Step::MakePoint(_) | Step::MakeLink { .. } => Op::MakePoint,
-            Step::Attach { .. } => Op::Attach,
-            Step::ReadOnlyRoot => Op::ReadOnly,
-            Step::Mount { .. } => Op::MountAsked,
-            Step::Open { .. } => Op::Other,
+            MountStep::MakePoint(_) | MountStep::MakeLink { .. } => Op::MakePoint,
+            MountStep::Attach { .. } => Op::Attach,
+            MountStep::ReadOnlyRoot => Op::ReadOnly,
+            MountStep::Mount { .. } => Op::MountAsked,
+            MountStep::Open { .. } => Op::Other,
         }
     }
 
     /// How many names it may add to the root.
     pub(crate) fn names(&self) -> usize {
         match self {
-            Step::MakePoint(point) => point.path.to_bytes().split(|byte| *byte == b'/').count(),
-            Step::MakeLink { .. } => 1,
+            MountStep::MakePoint(point) => {
+                point.path.to_bytes().split(|byte| *byte == b'/').count()
+            }
+            MountStep::MakeLink { .. } => 1,
             _ => 0,
         }
     }
 }
 
 /// Reads as "VERB OBJECT"; the alternate form adds details.
-impl fmt::Display for Step {
+impl fmt::Display for MountStep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Step::Open { source, .. } => write!(f, "open {}", quoted_c(source.path())),
-            Step::MakePoint(point) => write!(f, "make mount point /{}", quoted_c(&point.path)),
-            Step::MakeLink { path, target } => {
+            MountStep::Open { source, .. } => write!(f, "open {}", quoted_c(source.path())),
+            MountStep::MakePoint(point) => write!(f, "make mount point /{}", quoted_c(&point.path)),
+            MountStep::MakeLink { path, target } => {
                 write!(f, "link /{} to {}", quoted_c(path), quoted_c(target))
             }
-            Step::Attach {
+            MountStep::Attach {
                 path, point, flags, ..
             } => {
                 write!(f, "bind {} on /{}", quoted_c(path), quoted_c(&point.path))?;
                 details(f, *flags, None)
             }
-            Step::Mount { fresh, point, .. } => {
+            MountStep::Mount { fresh, point, .. } => {
                 write!(
                     f,
                     "mount {} on /{}",
@@ -119,7 +121,7 @@ impl fmt::Display for Step {
                 )?;
                 details(f, fresh.flags, fresh.size.as_deref())
             }
-            Step::ReadOnlyRoot => write!(f, "make the root file system read-only"),
+            MountStep::ReadOnlyRoot => write!(f, "make the root file system read-only"),
         }
     }
 }

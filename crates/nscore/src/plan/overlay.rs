@@ -22,7 +22,7 @@ use crate::sys::path::Known;
 
 /// A directory or file, and its mode.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Entry {
+pub(crate) struct PathMode {
     /// Below the root, without a slash in front.
     pub(crate) path: CString,
     pub(crate) mode: u32,
@@ -78,7 +78,7 @@ pub(crate) struct Merge {
 
 /// A part of a mask, below scratch.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Mask {
+pub(crate) enum HidePart {
     Directory(CString),
     Whiteout(CString),
 }
@@ -92,7 +92,7 @@ pub(crate) const BEGUN: &CStr = c"begun";
 
 /// One step.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Step {
+pub(crate) enum OverlayStep {
     /// Open the upper directory with the caller's own rights, so before the
     /// change of ids.
     OpenStore(Known),
@@ -102,13 +102,13 @@ pub(crate) enum Step {
     Store(StoreSource),
     /// The changes themselves as the root: overlays cover parts of it.
     Base,
-    MakeDirs(Vec<Entry>),
+    MakeDirs(Vec<PathMode>),
     /// Copy files from below, those that can be read.
-    Copy(Vec<Entry>),
+    Copy(Vec<PathMode>),
     /// Symbolic links: path and target.
     Link(Vec<(CString, CString)>),
     /// Directories shown empty, because they cannot be read.
-    Mask(Vec<Mask>),
+    Hide(Vec<HidePart>),
     Layer(Layer),
     Merge(Merge),
     /// Show an overlay that was kept.
@@ -116,46 +116,53 @@ pub(crate) enum Step {
     /// All is there that new changes are given.
     Begun,
     /// What later boots find done, or changed since: only in changes that are new.
-    Once(Box<Step>),
+    Once(Box<OverlayStep>),
 }
 
-impl Step {
+impl OverlayStep {
     /// What the hint table knows a failure of this step as.
     pub(crate) fn op(&self) -> Op {
         match self {
-            Step::Merge(_) => Op::Overlay,
-            Step::Layer(layer) if layer.in_memory => Op::Lower,
-            Step::Layer(_) | Step::Attach(..) | Step::Base | Step::Store(_) => Op::Layer,
-            Step::Once(step) => step.op(),
+            OverlayStep::Merge(_) => Op::Overlay,
+            OverlayStep::Layer(layer) if layer.in_memory => Op::Lower,
+            OverlayStep::Layer(_)
+            | OverlayStep::Attach(..)
+            | OverlayStep::Base
+            | OverlayStep::Store(_) => Op::Layer,
+            OverlayStep::Once(step) => step.op(),
             _ => Op::Other,
         }
     }
 }
 
 /// Reads as "VERB OBJECT"; the alternate form adds details.
-impl fmt::Display for Step {
+impl fmt::Display for OverlayStep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Step::OpenStore(known) => {
+            OverlayStep::OpenStore(known) => {
                 write!(f, "open upper directory {}", quoted_c(known.path()))
             }
-            Step::Scratch => write!(f, "mount memory for the layers of overlays"),
-            Step::Store(StoreSource::Memory) => write!(f, "keep changes in memory"),
-            Step::Store(_) => write!(f, "keep changes in the upper directory"),
-            Step::Base => write!(f, "make a root of the changes"),
-            Step::MakeDirs(dirs) => list(f, "make", dirs.len(), "directories in the changes")
-                .and_then(|()| paths(f, dirs.iter().map(|e| e.path.as_c_str()))),
-            Step::Copy(files) => list(f, "copy", files.len(), "files to the changes")
+            OverlayStep::Scratch => write!(f, "mount memory for the layers of overlays"),
+            OverlayStep::Store(StoreSource::Memory) => write!(f, "keep changes in memory"),
+            OverlayStep::Store(_) => write!(f, "keep changes in the upper directory"),
+            OverlayStep::Base => write!(f, "make a root of the changes"),
+            OverlayStep::MakeDirs(dirs) => {
+                list(f, "make", dirs.len(), "directories in the changes")
+                    .and_then(|()| paths(f, dirs.iter().map(|e| e.path.as_c_str())))
+            }
+            OverlayStep::Copy(files) => list(f, "copy", files.len(), "files to the changes")
                 .and_then(|()| paths(f, files.iter().map(|e| e.path.as_c_str()))),
-            Step::Link(links) => list(f, "make", links.len(), "links in the changes")
+            OverlayStep::Link(links) => list(f, "make", links.len(), "links in the changes")
                 .and_then(|()| paths(f, links.iter().map(|(path, _)| path.as_c_str()))),
-            Step::Mask(masks) => {
-                let hidden = |mask: &Mask| matches!(mask, Mask::Whiteout(_));
+            OverlayStep::Hide(masks) => {
+                let hidden = |mask: &HidePart| matches!(mask, HidePart::Whiteout(_));
                 let count = masks.iter().filter(|mask| hidden(mask)).count();
                 list(f, "hide", count, "directories that cannot be read")
             }
-            Step::Layer(layer) => write!(f, "prepare the layers of /{}", quoted_c(&layer.at)),
-            Step::Merge(merge) => {
+            OverlayStep::Layer(layer) => {
+                write!(f, "prepare the layers of /{}", quoted_c(&layer.at))
+            }
+            OverlayStep::Merge(merge) => {
                 let verb = match merge.keep {
                     Some(_) => "make overlay for",
                     None => "mount overlay on",
@@ -167,9 +174,9 @@ impl fmt::Display for Step {
                 }
                 Ok(())
             }
-            Step::Attach(at, _) => write!(f, "attach overlay to /{}", quoted_c(at)),
-            Step::Begun => write!(f, "note that the changes are begun"),
-            Step::Once(step) => step.fmt(f),
+            OverlayStep::Attach(at, _) => write!(f, "attach overlay to /{}", quoted_c(at)),
+            OverlayStep::Begun => write!(f, "note that the changes are begun"),
+            OverlayStep::Once(step) => step.fmt(f),
         }
     }
 }

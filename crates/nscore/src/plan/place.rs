@@ -1,4 +1,5 @@
-//! Where a step works: the directories that the child holds open, and names in them.
+//! Where a step works: the directories that the child holds open, names in them, and
+//! the namespaces and the mount that an init of its own goes into.
 
 use std::ffi::{CStr, CString};
 use std::fmt;

@@ -18,7 +18,7 @@ pub(crate) struct Profile {
 
 /// A step that gives something up for good.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Step {
+pub(crate) enum ProfileStep {
     NoNewPrivileges,
     Filter(Filter),
     /// The most that any later program can have.
@@ -33,28 +33,30 @@ impl Profile {
     /// where there is no filter yet. A change of user belongs
     /// after them, for it ends capabilities, and before the last step, for it
     /// takes some.
-    pub(crate) fn limits(self) -> impl Iterator<Item = Step> {
-        let first = self.no_new_privileges.then_some(Step::NoNewPrivileges);
+    pub(crate) fn first_steps(self) -> impl Iterator<Item = ProfileStep> {
+        let first = self
+            .no_new_privileges
+            .then_some(ProfileStep::NoNewPrivileges);
         first
             .into_iter()
-            .chain([Step::Bound(self.capabilities)])
-            .chain(self.filter.map(Step::Filter))
+            .chain([ProfileStep::Bound(self.capabilities)])
+            .chain(self.filter.map(ProfileStep::Filter))
     }
 
     /// The last step.
-    pub(crate) fn last(self) -> Step {
-        Step::Drop(self.capabilities)
+    pub(crate) fn last_step(self) -> ProfileStep {
+        ProfileStep::Drop(self.capabilities)
     }
 }
 
 /// Reads as "VERB OBJECT"; the alternate form adds details.
-impl fmt::Display for Step {
+impl fmt::Display for ProfileStep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (what, details) = match self {
-            Step::NoNewPrivileges => ("forbid new privileges", String::new()),
-            Step::Filter(filter) => ("filter system calls", format!(", {filter} list")),
-            Step::Bound(set) => ("bound capabilities", format!(": {set}")),
-            Step::Drop(_) => ("drop capabilities", " beyond these".to_string()),
+            ProfileStep::NoNewPrivileges => ("forbid new privileges", String::new()),
+            ProfileStep::Filter(filter) => ("filter system calls", format!(", {filter} list")),
+            ProfileStep::Bound(set) => ("bound capabilities", format!(": {set}")),
+            ProfileStep::Drop(_) => ("drop capabilities", " beyond these".to_string()),
         };
         f.write_str(what)?;
         f.write_str(if f.alternate() { &details } else { "" })

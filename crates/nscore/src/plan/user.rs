@@ -16,7 +16,7 @@ use crate::spec::user::UserSpec;
 
 /// The way to be somebody somewhere.
 #[derive(Debug)]
-pub(crate) enum Step {
+pub(crate) enum UserStep {
     /// Look the user up.
     FindUser(UserSpec),
     /// Look the groups up.
@@ -30,15 +30,15 @@ pub(crate) enum Step {
 /// The steps for a program that runs as `user` and starts in `directory`, an
 /// absolute path inside. The directory comes last: it must be the user's to
 /// enter.
-pub(crate) fn steps(user: Option<&UserSpec>, directory: Option<&Path>) -> Result<Vec<Step>> {
+pub(crate) fn steps(user: Option<&UserSpec>, directory: Option<&Path>) -> Result<Vec<UserStep>> {
     let mut steps = Vec::new();
     if let Some(user) = user {
-        steps.push(Step::FindUser(user.clone()));
-        steps.push(Step::FindGroups(user.clone()));
-        steps.push(Step::Become(user.clone()));
+        steps.push(UserStep::FindUser(user.clone()));
+        steps.push(UserStep::FindGroups(user.clone()));
+        steps.push(UserStep::Become(user.clone()));
     }
     if let Some(directory) = directory {
-        steps.push(Step::EnterDirectory(c_string(plain(directory)?)?));
+        steps.push(UserStep::EnterDirectory(c_string(plain(directory)?)?));
     }
     Ok(steps)
 }
@@ -53,36 +53,40 @@ fn plain(directory: &Path) -> Result<std::path::PathBuf> {
     Ok(directory.components().filter(meant).collect())
 }
 
-impl Step {
+impl UserStep {
     /// What an error number of this step means, where its own word would
     /// mislead.
     pub(crate) fn reason(&self, errno: Errno) -> Option<&'static str> {
         Some(match (self, errno) {
-            (Step::FindUser(_), NOT_LISTED) => "there is no such user",
-            (Step::FindUser(_), NO_GROUP) => "it is not there, and no group is given",
-            (Step::FindGroups(_), NOT_LISTED) => "there is no such group",
-            (Step::FindUser(_) | Step::FindGroups(_), NOT_A_FILE) => "it is not a regular file",
-            (Step::Become(_), Errno::EINVAL) => "the container has no such id",
+            (UserStep::FindUser(_), NOT_LISTED) => "there is no such user",
+            (UserStep::FindUser(_), NO_GROUP) => "it is not there, and no group is given",
+            (UserStep::FindGroups(_), NOT_LISTED) => "there is no such group",
+            (UserStep::FindUser(_) | UserStep::FindGroups(_), NOT_A_FILE) => {
+                "it is not a regular file"
+            }
+            (UserStep::Become(_), Errno::EINVAL) => "the container has no such id",
             _ => return None,
         })
     }
 }
 
 /// Reads as "VERB OBJECT".
-impl fmt::Display for Step {
+impl fmt::Display for UserStep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Step::FindUser(spec) => {
+            UserStep::FindUser(spec) => {
                 write!(f, "find user {} in the container's /etc/passwd", spec.user)
             }
-            Step::FindGroups(UserSpec {
+            UserStep::FindGroups(UserSpec {
                 group: Some(group), ..
             }) => {
                 write!(f, "find group {group} in the container's /etc/group")
             }
-            Step::FindGroups(_) => f.write_str("read the container's /etc/group"),
-            Step::Become(spec) => write!(f, "become user {spec}"),
-            Step::EnterDirectory(path) => write!(f, "enter working directory {}", quoted_c(path)),
+            UserStep::FindGroups(_) => f.write_str("read the container's /etc/group"),
+            UserStep::Become(spec) => write!(f, "become user {spec}"),
+            UserStep::EnterDirectory(path) => {
+                write!(f, "enter working directory {}", quoted_c(path))
+            }
         }
     }
 }

@@ -4,11 +4,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::proc;
-use crate::proc::mountinfo::{self, Mount};
+use crate::proc::mountinfo::{self, Mounted};
 
 /// Where the hierarchy is mounted.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Tree {
+pub(crate) struct Hierarchy {
     /// The mount point.
     pub(crate) top: PathBuf,
     /// What of the hierarchy is shown there, from the root of our cgroup
@@ -16,17 +16,17 @@ pub(crate) struct Tree {
     shown: PathBuf,
 }
 
-impl Tree {
+impl Hierarchy {
     /// Finds it; None when it is mounted nowhere.
-    pub(crate) fn find() -> Option<Tree> {
-        Tree::of(mountinfo::mounts().ok()?)
+    pub(crate) fn find() -> Option<Hierarchy> {
+        Hierarchy::of(mountinfo::mounts().ok()?)
     }
 
     /// The first mount of it.
-    fn of(mounts: impl IntoIterator<Item = Mount>) -> Option<Tree> {
+    fn of(mounts: impl IntoIterator<Item = Mounted>) -> Option<Hierarchy> {
         let mut mounts = mounts.into_iter();
         let mount = mounts.find(|mount| mount.kind == "cgroup2")?;
-        Some(Tree {
+        Some(Hierarchy {
             top: mount.point,
             shown: mount.root,
         })
@@ -72,7 +72,7 @@ mod tests {
 
     #[test]
     fn finds_the_mount_of_version_two() {
-        let of = |text: &str| Tree::of(mountinfo::parse(text.as_bytes()));
+        let of = |text: &str| Hierarchy::of(mountinfo::parse(text.as_bytes()));
         let hybrid = "\
 31 23 0:28 / /sys/fs/cgroup rw,relatime - tmpfs tmpfs rw,mode=755
 35 31 0:32 / /sys/fs/cgroup/memory rw,relatime shared:9 - cgroup cgroup rw,memory
@@ -91,7 +91,7 @@ mod tests {
 
     #[test]
     fn sees_nothing_above_its_namespace() {
-        let tree = Tree {
+        let tree = Hierarchy {
             top: "/".into(),
             shown: "/".into(),
         };

@@ -39,3 +39,14 @@ pub(crate) fn has_default_route() -> bool {
     };
     text("route").lines().any(is_default) || text("ipv6_route").lines().any(is_default_6)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_release_begins_with_its_version() {
+        assert_eq!(version("6.1.0-44-cloud-amd64"), Some((6, 1)));
+        assert_eq!(version("x"), None);
+    }
+}

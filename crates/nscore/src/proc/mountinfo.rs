@@ -8,7 +8,7 @@ use crate::proc::{self, Untold};
 
 /// A mount of our mount namespace.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Mount {
+pub(crate) struct Mounted {
     /// What of its file system is shown.
     pub(crate) root: PathBuf,
     /// Where, from our root directory on.
@@ -18,15 +18,15 @@ pub(crate) struct Mount {
 }
 
 /// All of them, the earlier ones first.
-pub(crate) fn mounts() -> Result<Vec<Mount>, Untold> {
+pub(crate) fn mounts() -> Result<Vec<Mounted>, Untold> {
     const FILE: &str = "/proc/self/mountinfo";
     let text = proc::bytes(FILE).map_err(|error| Untold::reading(FILE, error))?;
     Ok(parse(&text).collect())
 }
 
 /// Each place once: of two on one place the later covers the earlier.
-pub(crate) fn uppermost() -> Result<Vec<Mount>, Untold> {
-    let mut found: Vec<Mount> = Vec::new();
+pub(crate) fn uppermost() -> Result<Vec<Mounted>, Untold> {
+    let mut found: Vec<Mounted> = Vec::new();
     for mount in mounts()? {
         found.retain(|other| other.point != mount.point);
         found.push(mount);
@@ -68,18 +68,18 @@ pub(crate) fn is_above(dir: &Path, mounted: &[PathBuf]) -> bool {
 }
 
 /// The mounts of a text. A line that is none says nothing.
-pub(crate) fn parse(text: &[u8]) -> impl Iterator<Item = Mount> {
+pub(crate) fn parse(text: &[u8]) -> impl Iterator<Item = Mounted> {
     text.split(|byte| *byte == b'\n').filter_map(mount)
 }
 
-fn mount(line: &[u8]) -> Option<Mount> {
+fn mount(line: &[u8]) -> Option<Mounted> {
     let path = |field: &[u8]| PathBuf::from(OsString::from_vec(unescape(field)));
     let mut fields = line.split(|byte| *byte == b' ').skip(3);
     let (root, point) = (path(fields.next()?), path(fields.next()?));
     // The options end with a hyphen by itself.
     let kind = fields.skip_while(|field| *field != b"-").nth(1)?;
     let kind = String::from_utf8_lossy(kind).into_owned();
-    Some(Mount { root, point, kind })
+    Some(Mounted { root, point, kind })
 }
 
 /// Blanks, newlines and backslashes are octal there.

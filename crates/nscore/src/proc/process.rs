@@ -1,4 +1,4 @@
-//! What the kernel says of processes in /proc, proc(5).
+//! Processes as /proc shows them: where each belongs and what it is called. proc_pid(5).
 
 use std::fs;
 

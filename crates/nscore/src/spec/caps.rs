@@ -1,5 +1,4 @@
-//! Capabilities: their names, sets of them, and lists as a user writes them.
-//! See capabilities(7).
+//! Lists of capabilities as a user writes them: capabilities(7).
 
 use std::str::FromStr;
 

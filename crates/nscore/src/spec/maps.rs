@@ -19,17 +19,17 @@ const MAX_TEXT: usize = 4095;
 
 /// Which of the two identities a map is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum IdKind {
     User,
     Group,
 }
 
-impl Kind {
+impl IdKind {
     /// "user" or "group", as messages name it.
     pub(crate) fn name(self) -> &'static str {
         match self {
-            Kind::User => "user",
-            Kind::Group => "group",
+            IdKind::User => "user",
+            IdKind::Group => "group",
         }
     }
 }

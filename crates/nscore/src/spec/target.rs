@@ -44,3 +44,24 @@ impl TryFrom<OsString> for Target {
         Ok(Target::Name(name))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target(word: &str) -> Result<Target> {
+        Target::try_from(OsString::from(word))
+    }
+
+    #[test]
+    fn a_process_id_a_name_or_a_directory() {
+        assert_eq!(target("12").unwrap(), Target::Pid(12));
+        assert_eq!(target("1x").unwrap(), Target::Name("1x".parse().unwrap()));
+        for dir in ["/", "./web", "ann/web", "web/", ".", ".."] {
+            assert_eq!(target(dir).unwrap(), Target::Dir(dir.into()));
+        }
+        for word in ["0", "-1", "4294967297", "", "+1", " 1", "a b", "a\n"] {
+            assert_eq!(target(word).unwrap_err().status(), 64, "{word:?}");
+        }
+    }
+}

@@ -87,7 +87,7 @@ impl<'a> Talk<'a> {
     /// console.
     pub(crate) fn await_set_up(&mut self) -> Result<Fds> {
         match self.await_report()? {
-            (Report::Running, fds) => Ok(fds),
+            (Report::SetUp, fds) => Ok(fds),
             (report, _) => Err(self.explain(report)),
         }
     }
@@ -202,7 +202,7 @@ impl<'a> Talk<'a> {
                     None => Error::errno("start init", failure.errno),
                 }
             }
-            Report::Running
+            Report::SetUp
             | Report::Started(_)
             | Report::Made(_)
             | Report::Trying(_)

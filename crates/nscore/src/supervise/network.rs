@@ -15,7 +15,7 @@ use crate::sys::child::Process;
 /// What the supervisor keeps at work for the container's network.
 #[derive(Default)]
 pub(crate) struct Attached {
-    pub(crate) pasta: Option<Running>,
+    pub(crate) pasta: Option<PastaProcess>,
     /// The container's copy of resolv.conf.
     pub(crate) mirror: Option<resolv::Mirror>,
 }
@@ -23,7 +23,7 @@ pub(crate) struct Attached {
 impl Attached {
     /// The process that the guard ends together with init.
     pub(crate) fn process(&self) -> Option<BorrowedFd<'_>> {
-        self.pasta.as_ref().map(Running::pidfd)
+        self.pasta.as_ref().map(PastaProcess::pidfd)
     }
 
     /// Lets pasta begin: the guard is there.
@@ -64,7 +64,7 @@ impl Attached {
 }
 
 /// A pasta, from its fork to its end; dropping it kills it.
-pub(crate) struct Running {
+pub(crate) struct PastaProcess {
     pub(crate) process: Process,
     /// It begins when it reads a byte, and ends when it cannot.
     pub(crate) go: Option<OwnedFd>,
@@ -73,7 +73,7 @@ pub(crate) struct Running {
     pub(crate) words: OwnedFd,
 }
 
-impl Running {
+impl PastaProcess {
     pub(crate) fn pidfd(&self) -> BorrowedFd<'_> {
         self.process.pidfd()
     }

@@ -15,6 +15,9 @@ use crate::sys::{Sys, cvt_fd};
 
 /// Takes a detached mount out of its propagation group and, in the same step,
 /// shows its files with the ids of the user namespace `ids`, mount_setattr(2).
+/// A detached tree is in no mount namespace, so the child's own MS_PRIVATE does not
+/// reach it: where the host's / is shared, as systemd has it, what container root
+/// mounts in the tree would appear on the host.
 pub(crate) fn separate(tree: BorrowedFd, depth: Depth, ids: Option<BorrowedFd>) -> Sys<()> {
     let attributes = libc::mount_attr {
         attr_set: ids.map_or(0, |_| libc::MOUNT_ATTR_IDMAP),

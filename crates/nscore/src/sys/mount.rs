@@ -28,7 +28,7 @@ pub(crate) fn flag_words(flags: MsFlags) -> Vec<&'static str> {
 
 /// A new file system instance, as fsconfig(2) is told of it.
 #[derive(Debug, Clone)]
-pub(crate) struct FileSystem {
+pub(crate) struct NewFileSystem {
     pub(crate) kind: &'static CStr,
     /// Options with a value, and flags without one, as mount(2) takes them.
     pub(crate) data: &'static CStr,
@@ -36,13 +36,13 @@ pub(crate) struct FileSystem {
     pub(crate) flags: MsFlags,
 }
 
-impl FileSystem {
+impl NewFileSystem {
     pub(crate) const fn new(
         kind: &'static CStr,
         data: &'static CStr,
         flags: MsFlags,
-    ) -> FileSystem {
-        FileSystem { kind, data, flags }
+    ) -> NewFileSystem {
+        NewFileSystem { kind, data, flags }
     }
 }
 
@@ -63,7 +63,7 @@ const EMPTY: &CStr = c"";
 /// `again` opens the same directory once more: without fsopen(2) that is how
 /// the new mount is reached, and it is checked that it has been.
 pub(crate) fn mount_new(
-    fs: &FileSystem,
+    fs: &NewFileSystem,
     at: BorrowedFd,
     again: impl Fn() -> Sys<OwnedFd>,
 ) -> Sys<OwnedFd> {
@@ -85,7 +85,7 @@ pub(crate) fn mount_new(
 }
 
 /// A mount of a new file system that is attached nowhere yet.
-pub(crate) fn new_mount(fs: &FileSystem) -> Sys<OwnedFd> {
+pub(crate) fn new_mount(fs: &NewFileSystem) -> Sys<OwnedFd> {
     let context = Context::open(fs.kind)?;
     // What /proc/mounts shows as the device: the kind, as everywhere.
     context.set(c"source", Some(fs.kind))?;
@@ -136,7 +136,7 @@ pub(crate) fn move_mount(mount: BorrowedFd, dir: BorrowedFd, path: &CStr) -> Sys
 }
 
 /// Mounts `fs` on the directory `at`.
-pub(crate) fn mount(fs: &FileSystem, at: BorrowedFd) -> Sys<()> {
+pub(crate) fn mount(fs: &NewFileSystem, at: BorrowedFd) -> Sys<()> {
     unistd::fchdir(at)?;
     nix::mount::mount(Some(fs.kind), c".", Some(fs.kind), fs.flags, Some(fs.data))
 }
@@ -167,7 +167,7 @@ pub(crate) fn can_set() -> bool {
 /// Makes the mount at `name` of `dir` read-only, with all below it. Without
 /// mount_setattr(2) only the mount itself is.
 pub(crate) fn set_read_only(dir: BorrowedFd, name: &CStr) -> Sys<()> {
-    match change(dir, name, Depth::All, &setting(MsFlags::MS_RDONLY)) {
+    match change(dir, name, Depth::All, &attributes_set(MsFlags::MS_RDONLY)) {
         Err(Errno::ENOSYS) => {
             unistd::fchdir(dir)?;
             let name = if name.is_empty() { c"." } else { name };
@@ -187,10 +187,10 @@ pub(crate) fn set_read_only(dir: BorrowedFd, name: &CStr) -> Sys<()> {
 /// Restricts the mount `tree`, and all that is mounted below it, by these flags
 /// of nosuid, nodev, noexec and read-only.
 pub(crate) fn restrict(tree: BorrowedFd, flags: MsFlags) -> Sys<()> {
-    change(tree, EMPTY, Depth::All, &setting(flags))
+    change(tree, EMPTY, Depth::All, &attributes_set(flags))
 }
 
-fn setting(flags: MsFlags) -> libc::mount_attr {
+fn attributes_set(flags: MsFlags) -> libc::mount_attr {
     libc::mount_attr {
         attr_set: attributes(flags),
         attr_clr: 0,

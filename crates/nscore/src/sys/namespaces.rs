@@ -5,7 +5,7 @@ use std::fmt;
 use nix::sched::CloneFlags;
 
 /// A kind of namespace.
-pub(crate) struct Kind {
+pub(crate) struct Namespace {
     /// The flag of clone(2), unshare(2) and setns(2).
     pub(crate) flag: CloneFlags,
     /// The name under /proc/PID/ns.
@@ -19,7 +19,7 @@ pub(crate) struct Kind {
 pub(crate) const NEWTIME: CloneFlags = CloneFlags::from_bits_retain(0x80);
 
 /// All of them, in the order in which they are listed.
-pub(crate) const ALL: [Kind; 8] = [
+pub(crate) const ALL: [Namespace; 8] = [
     kind(CloneFlags::CLONE_NEWUSER, "user", "user"),
     kind(CloneFlags::CLONE_NEWNS, "mnt", "mount"),
     kind(CloneFlags::CLONE_NEWPID, "pid", "PID"),
@@ -30,8 +30,8 @@ pub(crate) const ALL: [Kind; 8] = [
     kind(NEWTIME, "time", "time"),
 ];
 
-const fn kind(flag: CloneFlags, file: &'static str, name: &'static str) -> Kind {
-    Kind { flag, file, name }
+const fn kind(flag: CloneFlags, file: &'static str, name: &'static str) -> Namespace {
+    Namespace { flag, file, name }
 }
 
 /// A set of kinds, shown by their English names.

@@ -12,7 +12,7 @@ use crate::decide::cgroup::refusal::Refusal;
 use crate::error::Result;
 use crate::host::systemd;
 use crate::plan::cgroup::{Home, Purpose, Scope, Way, Write};
-use crate::proc::cgroup::{Tree, words};
+use crate::proc::cgroup::{Hierarchy, words};
 
 /// Finds the place for a cgroup to which this is written.
 pub(super) fn find(purpose: Purpose, writes: &[Write]) -> Result<Way> {
@@ -26,7 +26,7 @@ pub(super) fn find(purpose: Purpose, writes: &[Write]) -> Result<Way> {
 }
 
 fn search(needed: &[String]) -> std::result::Result<Way, Refusal> {
-    let tree = Tree::find().ok_or_else(Refusal::no_hierarchy)?;
+    let tree = Hierarchy::find().ok_or_else(Refusal::no_hierarchy)?;
     let own = tree.own().ok_or(Refusal::Unseen)?;
     // A controller that nobody has handed on may be had of systemd, one that
     // is nowhere in the hierarchy of nobody.

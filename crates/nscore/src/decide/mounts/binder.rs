@@ -9,11 +9,11 @@ use nix::sys::stat::{SFlag, fstat};
 use nix::sys::statvfs::FsFlags;
 
 use crate::decide::below;
-use crate::decide::limits::limits;
+use crate::decide::restrictions::restrictions;
 use crate::error::text::quoted;
 use crate::error::{Error, Result, c_string};
 use crate::plan::action::Action;
-use crate::plan::mounts::{self, Point, Step};
+use crate::plan::mounts::{self, MountStep, Point};
 use crate::plan::tree::Tree;
 use crate::proc::mountinfo::is_above;
 use crate::spec::mounts::{Mount, What};
@@ -59,14 +59,17 @@ impl Binder<'_> {
     /// hide what they cover.
     pub(super) fn must_lock(&self, source: &Source, depth: Depth) -> Result<bool> {
         let hides = || depth == Depth::All && is_above(source.known.as_path(), &self.mounted);
-        Ok(self.by_supervisor && (!limits(&source.file, source.asked)?.is_empty() || hides()))
+        Ok(
+            self.by_supervisor
+                && (!restrictions(&source.file, source.asked)?.is_empty() || hides()),
+        )
     }
 
     /// Refuses a source that the host shows read-only, for a place where nothing can
     /// be locked.
     pub(super) fn must_be_writable(&self, source: &Source, at: &Path) -> Result<()> {
         let shown = source.asked;
-        if !self.by_supervisor || !limits(&source.file, shown)?.contains(FsFlags::ST_RDONLY) {
+        if !self.by_supervisor || !restrictions(&source.file, shown)?.contains(FsFlags::ST_RDONLY) {
             return Ok(());
         }
         Err(Error::new(
@@ -81,7 +84,7 @@ impl Binder<'_> {
         source: Source,
         depth: Depth,
         point: Point,
-    ) -> Result<Step> {
+    ) -> Result<MountStep> {
         let path = c_string(source.asked)?;
         let source = source.known;
         let from = if self.by_supervisor {
@@ -89,7 +92,7 @@ impl Binder<'_> {
             mounts::Source::Sent(self.trees.len() - 1)
         } else {
             let slot = self.open.len();
-            let step = Step::Open {
+            let step = MountStep::Open {
                 source,
                 depth,
                 slot,
@@ -97,7 +100,7 @@ impl Binder<'_> {
             self.open.push(Action::Mounts(step));
             mounts::Source::Opened(slot)
         };
-        Ok(Step::Attach {
+        Ok(MountStep::Attach {
             source: from,
             path,
             point,

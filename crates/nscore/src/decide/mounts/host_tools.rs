@@ -9,7 +9,7 @@ use nix::sys::stat::SFlag;
 
 use crate::decide::below::Below;
 use crate::error::{Error, Result, c_string};
-use crate::plan::mounts::Step;
+use crate::plan::mounts::MountStep;
 use crate::spec::mounts::{Mount, What};
 use crate::sys::path;
 
@@ -17,7 +17,7 @@ use crate::sys::path;
 #[derive(Debug, Default)]
 pub(super) struct HostTools {
     pub(super) mounts: Vec<Mount>,
-    pub(super) links: Vec<Step>,
+    pub(super) links: Vec<MountStep>,
 }
 
 /// What of /etc the dynamic loader, name service, certificates and commands
@@ -77,7 +77,7 @@ impl HostTools {
             // What it leads to is shown as well.
             Ok(_) if inside == Some(SFlag::S_IFLNK) => {}
             Ok(target) if inside.is_none() => {
-                self.links.push(Step::MakeLink {
+                self.links.push(MountStep::MakeLink {
                     path: c_string(name)?,
                     target: c_string(target)?,
                 });

@@ -12,7 +12,7 @@ use crate::error::text::quoted;
 use crate::error::{Error, Result, c_string};
 use crate::host::Host;
 use crate::plan::action::Action;
-use crate::plan::mounts::{Fresh, Point, Step};
+use crate::plan::mounts::{Fresh, MountStep, Point};
 use crate::plan::place::{At, Place};
 use crate::plan::tree::Tree;
 use crate::proc::mountinfo::mount_points;
@@ -22,7 +22,7 @@ use crate::sys::mount::{Depth, can_set};
 
 /// What is shown besides the root file system, decided.
 #[derive(Debug, Default)]
-pub(crate) struct Mounts {
+pub(crate) struct MountSteps {
     /// Steps while our rights are the caller's.
     pub(crate) open: Vec<Action>,
     /// Steps in the root file system, before it has a /dev.
@@ -52,7 +52,7 @@ enum Part {
     Kernel,
 }
 
-impl Mounts {
+impl MountSteps {
     /// Decides how the mounts of `spec` are made below the root at `root`. The
     /// supervisor's trees for them go to `trees`.
     ///
@@ -63,14 +63,14 @@ impl Mounts {
         root: &Below,
         host: &Host,
         trees: &mut Vec<Tree>,
-    ) -> Result<Mounts> {
+    ) -> Result<MountSteps> {
         let mut wanted = spec.mounts.clone();
         for device in &spec.devices {
             wanted.push(devices::mount(device)?);
         }
-        let mut mounts = Mounts {
+        let mut mounts = MountSteps {
             locked: spec.read_only || spec.host_tools,
-            ..Mounts::default()
+            ..MountSteps::default()
         };
         if spec.host_tools {
             let tools = HostTools::find(root)?;
@@ -112,7 +112,7 @@ impl Mounts {
                 in_memory: above.unwrap_or(part == Part::Dev),
             };
             if above.is_none() && !is_inside_ours(&mount.at) {
-                let step = Step::MakePoint(point.clone());
+                let step = MountStep::MakePoint(point.clone());
                 mounts.root.push(Action::Mounts(step));
             }
             memory.insert(&mount.at, is_tmpfs(mount));
@@ -132,7 +132,7 @@ impl Mounts {
                     }
                     binder.bind(mount, source, depth, point)?
                 }
-                (What::FileSystem { kind, source, size }, _) => Step::Mount {
+                (What::FileSystem { kind, source, size }, _) => MountStep::Mount {
                     fresh: Fresh {
                         kind: c_string(kind)?,
                         source: c_string(source.as_ref().unwrap_or(kind))?,
@@ -151,7 +151,7 @@ impl Mounts {
         if spec.read_only {
             let make = |name| Action::MakeDir(At(Place::Root, name));
             mounts.root.extend([c"dev", c"proc", c"sys"].map(make));
-            mounts.root.push(Action::Mounts(Step::ReadOnlyRoot));
+            mounts.root.push(Action::Mounts(MountStep::ReadOnlyRoot));
         }
         for (part, action) in shown {
             match part {

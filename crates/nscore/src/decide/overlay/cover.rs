@@ -7,10 +7,12 @@ use std::path::{Path, PathBuf};
 use nix::sys::stat::SFlag;
 
 use crate::decide::below::{Below, join};
-use crate::decide::overlay::mounts::{self, Mount};
+use crate::decide::overlay::mounts::{self, Submount};
 use crate::decide::overlay::seed::Seed;
 use crate::error::{Result, c_string};
-use crate::plan::overlay::{Entry, Layer, LayerSource, Mask, Merge, Step, StoreSource};
+use crate::plan::overlay::{
+    HidePart, Layer, LayerSource, Merge, OverlayStep, PathMode, StoreSource,
+};
 use crate::plan::tree::Tree;
 use crate::sys::path::Known;
 
@@ -18,15 +20,15 @@ use crate::sys::path::Known;
 pub(super) struct Cover<'a> {
     root: &'a Below,
     /// What is mounted below it.
-    mounts: Vec<Mount>,
+    mounts: Vec<Submount>,
     /// The root's owner is one that the container knows.
     owned: bool,
     /// The changes are new ones, as far as can be told now.
     fresh: bool,
     layers: Vec<(PathBuf, LayerSource)>,
     /// Directories, files and links of the changes, parents first.
-    dirs: Vec<Entry>,
-    files: Vec<Entry>,
+    dirs: Vec<PathMode>,
+    files: Vec<PathMode>,
     links: Vec<(CString, CString)>,
     /// The root itself is made anew.
     base: bool,
@@ -81,9 +83,9 @@ impl<'a> Cover<'a> {
     pub(super) fn add(&mut self, at: &Path) -> Result<()> {
         let mounted = self.mounts.iter().find(|mount| mount.at == at);
         let unfit = mounted.is_some_and(|mount| !mount.is_fit());
-        let kernel = mounted.is_some_and(Mount::is_kernel);
+        let kernel = mounted.is_some_and(Submount::is_kernel);
         let listing = self.root.list(at);
-        let inner = |mount: &Mount| mount.at != at && mount.at.starts_with(at);
+        let inner = |mount: &Submount| mount.at != at && mount.at.starts_with(at);
         if listing.is_some() && !unfit && !self.mounts.iter().any(inner) {
             self.layers.push((at.to_path_buf(), LayerSource::Same));
             return Ok(());
@@ -139,10 +141,10 @@ impl<'a> Cover<'a> {
     /// and the overlays last, because a layer that is changed beneath its
     /// overlay is no defined thing. For the same reason, of two upper layers one
     /// in the other the inner one's overlay is made first, and attached last.
-    pub(super) fn steps(&self, source: StoreSource, seed: Seed) -> Result<Vec<Step>> {
-        let mut steps = vec![Step::Scratch, Step::Store(source)];
+    pub(super) fn steps(&self, source: StoreSource, seed: Seed) -> Result<Vec<OverlayStep>> {
+        let mut steps = vec![OverlayStep::Scratch, OverlayStep::Store(source)];
         // Every start needs the mount points; the rest is there once it was.
-        steps.extend(some(Step::MakeDirs, self.dirs.clone()));
+        steps.extend(some(OverlayStep::MakeDirs, self.dirs.clone()));
         let (mut merges, mut attach) = (Vec::new(), Vec::new());
         let in_memory = source == StoreSource::Memory;
         let masks = self.masks(&seed.hidden)?;
@@ -157,7 +159,7 @@ impl<'a> Cover<'a> {
             };
             let work = format!("{}work/{number}", "../".repeat(depth + 1));
             let at = c_string(at)?;
-            steps.push(Step::Layer(Layer {
+            steps.push(OverlayStep::Layer(Layer {
                 at: at.clone(),
                 lower: c_string(format!("lower/{number}"))?,
                 number: c_string(number.to_string())?,
@@ -168,11 +170,11 @@ impl<'a> Cover<'a> {
             let keep = match source {
                 LayerSource::Same => None,
                 LayerSource::Tree(index) => {
-                    attach.push(Step::Attach(at.clone(), *index));
+                    attach.push(OverlayStep::Attach(at.clone(), *index));
                     Some(*index)
                 }
             };
-            merges.push(Step::Merge(Merge {
+            merges.push(OverlayStep::Merge(Merge {
                 at,
                 lower: c_string(lower)?,
                 work: c_string(work)?,
@@ -182,18 +184,18 @@ impl<'a> Cover<'a> {
         if self.fresh {
             let files = [self.files.clone(), entries(&seed.files)?].concat();
             let once = [
-                some(Step::Link, self.links.clone()),
-                some(Step::MakeDirs, entries(&seed.dirs)?),
-                some(Step::Copy, files),
+                some(OverlayStep::Link, self.links.clone()),
+                some(OverlayStep::MakeDirs, entries(&seed.dirs)?),
+                some(OverlayStep::Copy, files),
             ];
-            let begun = (!in_memory).then_some(Step::Begun);
+            let begun = (!in_memory).then_some(OverlayStep::Begun);
             let once = once.into_iter().flatten().chain(begun);
-            steps.extend(once.map(|step| Step::Once(Box::new(step))));
+            steps.extend(once.map(|step| OverlayStep::Once(Box::new(step))));
         }
         let masks = masks.into_iter().map(|(_, mask)| mask).collect();
-        steps.extend(some(Step::Mask, masks));
+        steps.extend(some(OverlayStep::Hide, masks));
         if self.base {
-            steps.push(Step::Base);
+            steps.push(OverlayStep::Base);
         }
         merges.reverse();
         steps.extend(merges.into_iter().chain(attach));
@@ -202,8 +204,8 @@ impl<'a> Cover<'a> {
 
     /// A whiteout over each hidden directory, in a layer between: the overlay
     /// looks no further down, and what the upper layer has is all there is.
-    fn masks(&self, hidden: &[PathBuf]) -> Result<Vec<(usize, Mask)>> {
-        let mut masks: Vec<(usize, Mask)> = Vec::new();
+    fn masks(&self, hidden: &[PathBuf]) -> Result<Vec<(usize, HidePart)>> {
+        let mut masks: Vec<(usize, HidePart)> = Vec::new();
         for dir in hidden {
             let layers = self.layers.iter().enumerate();
             let around = layers
@@ -221,18 +223,18 @@ impl<'a> Cover<'a> {
                     masks.push(mask);
                 }
             };
-            add(Mask::Directory(c_string(&top)?));
+            add(HidePart::Directory(c_string(&top)?));
             for parent in parents(inside) {
-                add(Mask::Directory(c_string(top.join(parent))?));
+                add(HidePart::Directory(c_string(top.join(parent))?));
             }
-            add(Mask::Whiteout(c_string(top.join(inside))?));
+            add(HidePart::Whiteout(c_string(top.join(inside))?));
         }
         Ok(masks)
     }
 }
 
 /// A step, unless there is nothing to do in it.
-fn some<T>(step: fn(Vec<T>) -> Step, list: Vec<T>) -> Option<Step> {
+fn some<T>(step: fn(Vec<T>) -> OverlayStep, list: Vec<T>) -> Option<OverlayStep> {
     (!list.is_empty()).then(|| step(list))
 }
 
@@ -248,12 +250,12 @@ fn parents(path: &Path) -> Vec<PathBuf> {
     parents
 }
 
-fn entries(list: &[(PathBuf, u32)]) -> Result<Vec<Entry>> {
+fn entries(list: &[(PathBuf, u32)]) -> Result<Vec<PathMode>> {
     list.iter().map(|(path, mode)| entry(path, *mode)).collect()
 }
 
-fn entry(path: &Path, mode: u32) -> Result<Entry> {
-    Ok(Entry {
+fn entry(path: &Path, mode: u32) -> Result<PathMode> {
+    Ok(PathMode {
         path: c_string(path)?,
         mode,
     })
@@ -266,7 +268,7 @@ mod tests {
     use std::fs;
 
     use crate::decide::below::find;
-    use crate::decide::overlay::mounts::Mount;
+    use crate::decide::overlay::mounts::Submount;
     use crate::decide::overlay::seed::Seed;
     use crate::plan::overlay::StoreSource;
 
@@ -280,7 +282,7 @@ mod tests {
         let (known, opened) = find(&dir).unwrap();
         let root = Below::new(known, opened);
         let mut cover = Cover::new(&root, true, true).unwrap();
-        let mount = |(at, kind): &(&str, &str)| Mount {
+        let mount = |(at, kind): &(&str, &str)| Submount {
             at: at.into(),
             kind: (*kind).to_string(),
         };

@@ -7,7 +7,7 @@ use crate::proc::mountinfo;
 
 /// Something mounted below the root.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Mount {
+pub(super) struct Submount {
     /// Below the root, without a slash in front.
     pub(super) at: PathBuf,
     pub(super) kind: String,
@@ -49,12 +49,12 @@ const KERNEL: [&str; 22] = [
 /// The container's own, whatever the root has there.
 const OWN: [&str; 3] = ["dev", "proc", "sys"];
 
-impl Mount {
+impl Submount {
     /// None where it is not below `root`.
-    fn of(mount: mountinfo::Mount, root: &Path) -> Option<Mount> {
+    fn of(mount: mountinfo::Mounted, root: &Path) -> Option<Submount> {
         let at = mount.point.strip_prefix(root).ok()?.to_path_buf();
         let kind = mount.kind;
-        (!at.as_os_str().is_empty()).then_some(Mount { at, kind })
+        (!at.as_os_str().is_empty()).then_some(Submount { at, kind })
     }
 
     /// Whether it can be a lower layer.
@@ -78,9 +78,11 @@ pub(super) fn is_own(at: &Path) -> bool {
 }
 
 /// The mounts below `root`, an absolute path without links, each place once.
-pub(super) fn below(root: &Path) -> Result<Vec<Mount>> {
+pub(super) fn below(root: &Path) -> Result<Vec<Submount>> {
     let mounts = mountinfo::uppermost()?.into_iter();
-    Ok(mounts.filter_map(|mount| Mount::of(mount, root)).collect())
+    Ok(mounts
+        .filter_map(|mount| Submount::of(mount, root))
+        .collect())
 }
 
 #[cfg(test)]
@@ -91,12 +93,12 @@ mod tests {
     #[test]
     fn names_a_mount_from_the_root_on() {
         let of = |root: &str| {
-            let mount = mountinfo::Mount {
+            let mount = mountinfo::Mounted {
                 root: "/".into(),
                 point: "/r/a b".into(),
                 kind: "ext4".into(),
             };
-            Mount::of(mount, Path::new(root))
+            Submount::of(mount, Path::new(root))
         };
         let mount = of("/r").unwrap();
         assert_eq!((mount.at, mount.kind.as_str()), ("a b".into(), "ext4"));

@@ -13,15 +13,15 @@ use std::path::{Path, PathBuf};
 use nix::sys::stat::{SFlag, fstat};
 
 use crate::decide::below::{Below, find};
-use crate::decide::limits::limits;
 use crate::decide::overlay::cover::Cover;
 use crate::decide::overlay::seed::Seed;
+use crate::decide::restrictions::restrictions;
 use crate::error::text::quoted;
 use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::plan::action::Action;
 use crate::plan::maps::Maps;
-use crate::plan::overlay::{Step, StoreSource};
+use crate::plan::overlay::{OverlayStep, StoreSource};
 use crate::plan::place::{OverHost, Place};
 use crate::plan::store::Store;
 use crate::plan::tree::Tree;
@@ -89,7 +89,7 @@ impl Root {
         let source = match (&root.store, tree) {
             (None, _) => StoreSource::Memory,
             (Some(store), false) => {
-                let open = Step::OpenStore(store.known.clone());
+                let open = OverlayStep::OpenStore(store.known.clone());
                 root.before.push(Action::Overlay(open));
                 StoreSource::Opened
             }
@@ -151,7 +151,8 @@ fn in_place(dir: &Below, idmapped: bool, trees: Vec<Tree>) -> Result<Root> {
         ..Root::default()
     };
     if idmapped && path != Path::new("/") {
-        root.locked = !limits(dir.dir(), path)?.is_empty() || is_above(path, &mount_points()?);
+        root.locked =
+            !restrictions(dir.dir(), path)?.is_empty() || is_above(path, &mount_points()?);
         // The last one: the supervisor may have to do without.
         root.trees.push(Tree::Whole(known.clone()));
         let tree = root.trees.len() - 1;

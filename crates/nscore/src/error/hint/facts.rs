@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::error::hint::calls;
 use crate::error::text::quoted;
 use crate::proc::kernel::kernel_version;
-use crate::proc::mountinfo::{self, Mount};
+use crate::proc::mountinfo::{self, Mounted};
 use crate::sys::{path, process};
 
 /// What was read of this machine after the failure.
@@ -50,7 +50,7 @@ impl Facts {
     /// Reads them now: a failure has all the time it wants.
     pub(crate) fn probe() -> Facts {
         let mounts = mountinfo::mounts().unwrap_or_default();
-        let at_root = |mount: &Mount| mount.point == Path::new("/");
+        let at_root = |mount: &Mounted| mount.point == Path::new("/");
         Facts {
             root: nix::unistd::geteuid().is_root(),
             no_namespaces: ["user", "mnt", "pid", "ipc", "uts", "net", "cgroup", "time"]

@@ -83,26 +83,6 @@ impl Scope {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::path::Path;
-
-    use crate::host::systemd::is_ours;
-
-    #[test]
-    fn knows_its_own_scope() {
-        let pid = std::process::id();
-        let own = format!("/sys/fs/cgroup/user.slice/contain-{pid}-1f.scope");
-        assert!(is_ours(Path::new(&own)));
-        assert!(is_ours(Path::new(&own).join("supervisor").as_path()));
-        for other in [
-            format!("/sys/fs/cgroup/contain-{pid}1-1f.scope"),
-            format!("/sys/fs/cgroup/contain-{pid}-1f"),
-            "/sys/fs/cgroup/session-1.scope".to_string(),
-        ] {
-            assert!(!is_ours(Path::new(&other)), "{other}");
-        }
-        assert!(is_ours(Path::new(&format!("/{}", unit_name()))));
-    }
-
     #[test]
     fn knows_which_versions_expand() {
         for (version, expected) in [

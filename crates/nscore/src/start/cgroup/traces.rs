@@ -13,10 +13,10 @@ use nix::unistd::{self, Pid};
 
 use crate::error::text::quoted;
 use crate::error::{Error, Result};
-use crate::plan::cgroup::{Home, LeafPlan, Way};
+use crate::plan::cgroup::{CgroupPlan, Home, Way};
 use crate::sys::{Sys, cgroup, clone, path, process};
 
-impl LeafPlan {
+impl CgroupPlan {
     /// What is left to remove at the end of a start, by names that nobody else
     /// uses: known before anything is made.
     ///

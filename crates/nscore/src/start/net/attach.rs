@@ -20,7 +20,7 @@ impl Network {
         }
         let prepare = |program| {
             let may_set_groups = setgroups_allowed(init.pid())?;
-            network::Running::prepare(program, init.pid(), may_set_groups)
+            network::PastaProcess::prepare(program, init.pid(), may_set_groups)
         };
         Ok(Attached {
             pasta: self.pasta.as_ref().map(prepare).transpose()?,

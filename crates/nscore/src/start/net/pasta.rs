@@ -24,7 +24,7 @@ use crate::exec::program::Program;
 use crate::proc::kernel::{self, UNPRIVILEGED, low_ports};
 use crate::proc::namespaces;
 use crate::spec::net::pasta::{Pasta, TUN, WHAT};
-use crate::supervise::network::Running;
+use crate::supervise::network::PastaProcess;
 use crate::supervise::signals::Signals;
 use crate::sys::child::Process;
 use crate::sys::clone::{self, Fork};
@@ -98,7 +98,7 @@ impl Start<'_> {
     }
 }
 
-impl Running {
+impl PastaProcess {
     /// Forks the process, which waits: before it can begin somebody must be
     /// there who ends it when we are killed. The namespaces of `init` are opened
     /// now, while that still has the caller's ids.
@@ -107,7 +107,7 @@ impl Running {
         program: &Program,
         init: libc::pid_t,
         may_set_groups: bool,
-    ) -> Result<Running> {
+    ) -> Result<PastaProcess> {
         let failed = |errno| Error::errno(WHAT, errno);
         let (go, begin) = unistd::pipe2(OFlag::O_CLOEXEC).map_err(failed)?;
         let (ready, tell_ready) = unistd::pipe2(OFlag::O_CLOEXEC).map_err(failed)?;
@@ -133,7 +133,7 @@ impl Running {
                 let _ = unistd::write(&start.words, errno.desc().as_bytes());
                 process::exit(1)
             }
-            Fork::Parent { pid, pidfd } => Ok(Running {
+            Fork::Parent { pid, pidfd } => Ok(PastaProcess {
                 process: Process::new(pid, pidfd),
                 go: Some(begin),
                 ready,

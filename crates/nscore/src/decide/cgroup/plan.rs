@@ -4,7 +4,7 @@
 use crate::decide::cgroup::home;
 use crate::error::Result;
 use crate::host::machine;
-use crate::plan::cgroup::{LeafPlan, Purpose, Scope, Way};
+use crate::plan::cgroup::{CgroupPlan, Purpose, Scope, Way};
 use crate::plan::maps::Maps;
 use crate::spec::Spec;
 
@@ -30,17 +30,17 @@ impl Scope {
 
 pub(crate) const ENTER: &str = "enter the container's cgroup";
 
-impl LeafPlan {
+impl CgroupPlan {
     /// Decides whether the container gets a cgroup, and where.
     ///
     /// # Errors
     /// One is due and cannot be had.
-    pub(crate) fn new(spec: &Spec, systemd: bool, maps: &Maps) -> Result<Option<LeafPlan>> {
+    pub(crate) fn new(spec: &Spec, systemd: bool, maps: &Maps) -> Result<Option<CgroupPlan>> {
         let Some(purpose) = Purpose::of(spec, systemd) else {
             return Ok(None);
         };
         let writes = spec.limits.writes();
-        Ok(Some(LeafPlan {
+        Ok(Some(CgroupPlan {
             purpose,
             way: home::find(purpose, &writes)?,
             writes,

@@ -10,7 +10,7 @@ use nix::sys::stat::{Mode, mkdirat};
 use nix::unistd::{Gid, Uid, fchownat};
 
 use crate::error::{Error, Result};
-use crate::plan::cgroup::{LeafPlan, Purpose, Write};
+use crate::plan::cgroup::{CgroupPlan, Purpose, Write};
 use crate::proc::{self, namespaces};
 use crate::start::cgroup::traces::{SUPERVISOR, Traces, control};
 use crate::start::guard::Guard;
@@ -19,7 +19,7 @@ use crate::sys::child::Process;
 use crate::sys::{Sys, cgroup};
 
 /// The container's own cgroup, and the one around it with its limits.
-pub(crate) struct Leaf {
+pub(crate) struct Cgroups {
     group: OwnedFd,
     own: OwnedFd,
     traces: Traces,
@@ -37,13 +37,13 @@ const DELEGATED: [&std::ffi::CStr; 4] = [
     c"cgroup.threads",
 ];
 
-impl Leaf {
+impl Cgroups {
     /// Makes them, and first of all a guard, which removes them whenever we end,
     /// and shares `lock`.
     ///
     /// # Errors
     /// A limit that the kernel does not take.
-    pub(crate) fn make(plan: &LeafPlan, lock: Option<&Lock>) -> Result<Leaf> {
+    pub(crate) fn make(plan: &CgroupPlan, lock: Option<&Lock>) -> Result<Cgroups> {
         let made = |errno| Error::errno("make a cgroup for the container", errno);
         let traces = plan.traces()?;
         let guard = Guard::new(lock, &traces)?;
@@ -77,7 +77,7 @@ impl Leaf {
             }
             Ok(()) => {}
         }
-        Ok(Leaf {
+        Ok(Cgroups {
             group,
             own,
             traces,
@@ -115,7 +115,7 @@ impl Leaf {
     }
 }
 
-impl Drop for Leaf {
+impl Drop for Cgroups {
     fn drop(&mut self) {
         let done = self.guard.take().is_some_and(Guard::finish);
         if !done {

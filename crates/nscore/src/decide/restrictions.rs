@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 /// What the mount that shows this file or directory does not allow: writing, opening
 /// devices. Nor does a clone of the supervisor's, but unless that is locked container
 /// root can change it.
-pub(crate) fn limits(file: &OwnedFd, shown: &Path) -> Result<FsFlags> {
+pub(crate) fn restrictions(file: &OwnedFd, shown: &Path) -> Result<FsFlags> {
     let failed = |errno| Error::errno(format!("look at {}", quoted(shown)), errno);
     let mount = fstatvfs(file).map_err(failed)?;
     // Neither set-id programs nor programs at all give container root what it lacks.
