@@ -198,7 +198,8 @@ fn clone_first<'a>(
     let failed = |what: &str, errno| Error::errno(what, errno);
     let (ours, theirs) = socket::pair().map_err(|errno| failed("create a socket pair", errno))?;
     // Another boot may have changed them since the plan was made.
-    let new_changes = plan.store.as_ref().is_none_or(Store::is_new);
+    let new_changes = plan.store.as_ref().map_or(Ok(true), Store::is_new);
+    let new_changes = new_changes.map_err(|errno| failed("look at the upper directory", errno))?;
     let back = path::open(".", OFlag::O_PATH);
     unistd::fchdir(root).map_err(|errno| root_failed(&plan.root, errno))?;
     let room = Room::for_actions(&plan.actions, plan.trees.len(), new_changes)

@@ -73,7 +73,7 @@ impl<'a> Room<'a> {
 /// clocks, not to ours, time_namespaces(7).
 fn clocks_from_zero() -> Sys<[i64; 2]> {
     let (monotonic, boottime) = process::clocks()?;
-    let [own_monotonic, own_boottime] = clock_offsets();
+    let [own_monotonic, own_boottime] = clock_offsets()?;
     Ok([own_monotonic - monotonic, own_boottime - boottime])
 }
 

@@ -8,15 +8,15 @@ use std::path::{Path, PathBuf};
 
 use nix::dir::{Dir, Type};
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, OFlag, openat, readlinkat};
-use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat};
+use nix::fcntl::{AtFlags, OFlag, readlinkat};
+use nix::sys::stat::{FileStat, SFlag, fstat, fstatat};
 use nix::unistd::{AccessFlags, faccessat};
 
 use crate::error::c_string;
 use crate::plan::overlay::MAX_COPY;
 use crate::proc;
 use crate::sys::Sys;
-use crate::sys::path::{self, Known};
+use crate::sys::path::{self, FIND_DIR, Known};
 
 /// What lies at this path of the host's, at the end of all links, by a path that has
 /// none: opened for finding, for what is decided on it.
@@ -78,28 +78,33 @@ impl Below {
     /// What the directory holds. None when the caller may not list it, or not go into
     /// it, and when it is none.
     pub(super) fn list(&self, at: &Path) -> Option<Listing> {
-        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY;
-        let dir = self.open(at, flags)?;
-        openat(&dir, c".", OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty()).ok()?;
-        let mut entries = Dir::from_fd(dir.try_clone().ok()?).ok()?;
-        let mut names = Vec::new();
-        // What vanishes or changes meanwhile is not there to be seen.
-        for entry in entries.iter().flatten() {
-            let name = entry.file_name();
-            if [c".", c".."].contains(&name) {
-                continue;
-            }
-            let kind = match entry.file_type() {
-                Some(Type::Directory) => SFlag::S_IFDIR,
-                Some(Type::File) => SFlag::S_IFREG,
-                Some(Type::Symlink) => SFlag::S_IFLNK,
-                Some(_) => SFlag::empty(),
-                None => kind_of(&dir, name).unwrap_or(SFlag::empty()),
-            };
-            names.push((name.to_owned(), kind));
-        }
+        let dir = self.open(at, FIND_DIR)?;
+        let names = names_in(&dir).ok()?;
         Some(Listing { dir, names })
     }
+}
+
+/// The names in a directory and the kind of each, as far as it is told.
+fn names_in(dir: &OwnedFd) -> Sys<Vec<(CString, SFlag)>> {
+    let listed = path::open_at(dir, c".", OFlag::O_RDONLY | OFlag::O_DIRECTORY)?;
+    let mut names = Vec::new();
+    for entry in Dir::from_fd(listed)?.into_iter() {
+        let entry = entry?;
+        let name = entry.file_name();
+        if [c".", c".."].contains(&name) {
+            continue;
+        }
+        let kind = match entry.file_type() {
+            Some(Type::Directory) => SFlag::S_IFDIR,
+            Some(Type::File) => SFlag::S_IFREG,
+            Some(Type::Symlink) => SFlag::S_IFLNK,
+            Some(_) => SFlag::empty(),
+            // Gone meanwhile, if it cannot be looked at.
+            None => kind_of(dir, name).unwrap_or(SFlag::empty()),
+        };
+        names.push((name.to_owned(), kind));
+    }
+    Ok(names)
 }
 
 fn kind_of(dir: &OwnedFd, name: &CStr) -> Sys<SFlag> {

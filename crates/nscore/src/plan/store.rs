@@ -4,8 +4,11 @@
 use std::fmt;
 use std::os::fd::AsFd as _;
 
+use nix::errno::Errno;
+
 use crate::error::text::quoted_c;
 use crate::plan::overlay::BEGUN;
+use crate::sys::Sys;
 use crate::sys::path::{self, FIND_DIR, Known};
 
 /// A directory for changes, decided.
@@ -18,10 +21,15 @@ pub(crate) struct Store {
 
 impl Store {
     /// No container has come as far as to change anything.
-    pub(crate) fn is_new(&self) -> bool {
-        let dir = self.known.open(FIND_DIR);
-        let work = dir.and_then(|dir| path::open_dir(dir.as_fd(), c"work"));
-        !work.is_ok_and(|work| path::open_dir(work.as_fd(), BEGUN).is_ok())
+    pub(crate) fn is_new(&self) -> Sys<bool> {
+        let dir = self.known.open(FIND_DIR)?;
+        let work = path::open_dir(dir.as_fd(), c"work");
+        match work.and_then(|work| path::open_dir(work.as_fd(), BEGUN)) {
+            // A link or a file there is refused when the directory is prepared.
+            Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP) => Ok(true),
+            Err(errno) => Err(errno),
+            Ok(_) => Ok(false),
+        }
     }
 }
 

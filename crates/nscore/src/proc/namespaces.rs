@@ -60,13 +60,17 @@ pub(crate) fn differing(pid: libc::pid_t) -> Sys<CloneFlags> {
 }
 
 /// How far our own clocks, monotonic and boottime, are from the machine's, in seconds.
-pub(crate) fn clock_offsets() -> [i64; 2] {
-    let text = proc::read("/proc/self/timens_offsets").unwrap_or_default();
+pub(crate) fn clock_offsets() -> Sys<[i64; 2]> {
+    let text = match proc::read("/proc/self/timens_offsets").map_err(proc::errno) {
+        // A kernel without time namespaces.
+        Err(Errno::ENOENT) => return Ok([0, 0]),
+        text => text?,
+    };
     let offset = |clock: &str| {
         let line = text.lines().find_map(|line| line.strip_prefix(clock));
         line.and_then(|line| line.split_whitespace().next()?.parse().ok())
     };
-    ["monotonic", "boottime"].map(|clock| offset(clock).unwrap_or(0))
+    Ok(["monotonic", "boottime"].map(|clock| offset(clock).unwrap_or(0)))
 }
 
 #[cfg(test)]

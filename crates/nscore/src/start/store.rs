@@ -19,7 +19,6 @@ use crate::error::text::{quoted, quoted_c};
 use crate::error::{Error, Result};
 use crate::plan::overlay::BEGUN;
 use crate::plan::store::Store;
-use crate::proc;
 use crate::sys::{Sys, make, path};
 
 /// The right to use one; it ends when the last descriptor of it closes.
@@ -61,8 +60,8 @@ pub(super) fn lock_soon(
 /// Something in work/ that overlays have not left there. The kernel removes what is in
 /// its way.
 fn strange_work(work: &File) -> Sys<Option<OsString>> {
-    let mut entries = Dir::from_fd(work.try_clone().map_err(proc::errno)?.into())?;
-    for entry in entries.iter() {
+    let listed = path::open_at(work, c".", OFlag::O_RDONLY | OFlag::O_DIRECTORY)?;
+    for entry in Dir::from_fd(listed)?.into_iter() {
         let entry = entry?;
         let name = entry.file_name();
         let ours = [c".", c"..", BEGUN].contains(&name);
@@ -94,7 +93,10 @@ impl Store {
             .map_err(failed("make work in"))?;
         let work = path::open_below(dir.as_fd(), c"work", flags).map_err(failed("open work in"))?;
         // One of an earlier version may be open to others.
-        let _ = stat::fchmod(&work, Mode::S_IRWXU);
+        match stat::fchmod(&work, Mode::S_IRWXU) {
+            Err(Errno::EPERM) => {}
+            other => other.map_err(failed("close work to others in"))?,
+        }
         let (how, pause) = (FlockArg::LockExclusiveNonblock, Duration::from_millis(10));
         // One whose supervisor was killed has it until its guard has seen to its end.
         let lock = lock_soon(work.into(), how, pause).map_err(|(_, errno)| match errno {

@@ -64,10 +64,10 @@ impl Root {
         trees: Vec<Tree>,
     ) -> Result<Root> {
         let (path, name) = (dir.path(), dir.known());
-        // An owner that the container knows needs no help; what cannot be
-        // looked at fails later, with the reason.
-        let owner = fstat(dir.dir()).map(|status| status.st_uid);
-        let foreign = owner.is_ok_and(|uid| !maps.user.map.has_outside(uid));
+        // An owner that the container knows needs no help.
+        let status = fstat(dir.dir())
+            .map_err(|errno| Error::errno(format!("look at {}", quoted(path)), errno))?;
+        let foreign = !maps.user.map.has_outside(status.st_uid);
         let idmapped = foreign && host.caller.user.is_initial_root();
         if spec.changes == Changes::InPlace {
             return in_place(dir, idmapped, trees);
@@ -179,6 +179,8 @@ fn store(spec: &Spec, host: &Host, maps: &Maps) -> Result<(Option<Store>, bool, 
     // Through an idmapped mount ids on disk are the container's own.
     let owner = if tree { (0, 0) } else { maps.root };
     let store = Store { known, owner };
-    let fresh = store.is_new();
+    let fresh = store
+        .is_new()
+        .map_err(|errno| Error::errno(what(), errno))?;
     Ok((Some(store), fresh, tree))
 }
