@@ -147,7 +147,7 @@ impl std::error::Error for Error {}
 
 impl From<Untold> for Error {
     fn from(Untold { what, errno }: Untold) -> Error {
-        Error::errno(what, errno)
+        Error::system(Op::Proc, what, errno)
     }
 }
 

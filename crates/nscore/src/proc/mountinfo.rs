@@ -4,6 +4,9 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
 
+use nix::sys::statvfs::{FsFlags, statvfs};
+
+use crate::proc::namespaces::is_user_initial;
 use crate::proc::{self, Untold};
 
 /// A mount of our mount namespace.
@@ -39,6 +42,11 @@ pub(crate) fn uppermost() -> Result<Vec<Mounted>, Untold> {
 /// directories alone. "mount too revealing" is what
 /// it says otherwise, in fs/namespace.c.
 pub(crate) fn shows_whole_sysfs() -> Result<bool, Untold> {
+    // On a machine itself, where nobody has made it read-only, it is.
+    let writable = statvfs("/sys").is_ok_and(|sys| !sys.flags().contains(FsFlags::ST_RDONLY));
+    if writable && is_user_initial() {
+        return Ok(true);
+    }
     let mounts = uppermost()?;
     let whole = mounts
         .iter()

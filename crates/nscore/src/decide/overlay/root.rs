@@ -112,19 +112,20 @@ impl Root {
     }
 }
 
-/// The first few that are not shown.
+/// The first few that are not shown, those first that lie nearest to the root.
 fn missing_warning(missing: &[PathBuf]) -> Option<String> {
     const FEW: usize = 3;
-    let shown = missing
+    let mut nearest: Vec<_> = missing.iter().collect();
+    nearest.sort_by_key(|at| at.components().count());
+    let shown = nearest
         .iter()
         .take(FEW)
         .map(|at| quoted(Path::new("/").join(at)));
-    let names: Vec<_> = shown.collect();
+    let names = shown.collect::<Vec<_>>().join(" ");
     let more = match missing.len().saturating_sub(FEW) {
         0 => String::new(),
         more => format!(" and {more} more (--explain)"),
     };
-    let names = names.join(" ");
     (!missing.is_empty()).then(|| format!("warning: shown empty or not at all: {names}{more}"))
 }
 

@@ -7,6 +7,8 @@ pub(crate) enum Op {
     Namespaces,
     /// Reading or writing uid_map or gid_map, user_namespaces(7).
     Map,
+    /// Reading what the kernel says of processes and mounts, proc(5).
+    Proc,
     /// Mounting a new file system of a container's own.
     Mount,
     /// Mounting a new file system where one was asked for.

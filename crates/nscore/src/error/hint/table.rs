@@ -20,6 +20,7 @@ const TABLE: &[(Op, Errno, Advise)] = &[
     (Op::Process, Errno::EAGAIN, exhausted::processes),
     (Op::Terminal, Errno::ENOSPC, exhausted::terminals),
     (Op::Map, Errno::ENOENT, rights::no_proc),
+    (Op::Proc, Errno::ENOENT, rights::no_proc),
     (Op::Map, Errno::EPERM, rights::map_forbidden),
     (Op::Map, Errno::EACCES, rights::apparmor),
     (Op::Mount, Errno::EPERM, root::masked),
