@@ -34,6 +34,8 @@ mod spec;
 mod start;
 mod supervise;
 mod sys;
+#[cfg(test)]
+mod tests;
 
 use crate::host::caller;
 use crate::sys::{descriptors, process, signal};

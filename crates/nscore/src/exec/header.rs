@@ -4,7 +4,7 @@
 
 /// The interpreter that the file names: its dynamic loader, or the program
 /// behind "#!".
-pub(super) fn interpreter(file: &[u8]) -> Option<&[u8]> {
+pub(crate) fn interpreter(file: &[u8]) -> Option<&[u8]> {
     if let Some(line) = file.strip_prefix(b"#!") {
         let line = line.split(|b| *b == b'\n').next()?;
         // A carriage return is part of the name to the kernel, and often the cause.
@@ -17,7 +17,7 @@ pub(super) fn interpreter(file: &[u8]) -> Option<&[u8]> {
 }
 
 /// The architecture of a program that is not for this machine.
-pub(super) fn foreign_machine(file: &[u8]) -> Option<String> {
+pub(crate) fn foreign_machine(file: &[u8]) -> Option<String> {
     let machine = Elf::new(file)?.half(18)?;
     match MACHINES.iter().find(|(number, ..)| *number == machine) {
         Some((_, arch, _)) if *arch == std::env::consts::ARCH => None,

@@ -69,7 +69,7 @@ pub(crate) fn delegated(account: &Account) -> [Vec<(u32, u32)>; 2] {
     [of(SUBUID, None), of(SUBGID, Some("-g"))]
 }
 
-fn passwd_name(passwd: &str, uid: u32) -> Option<String> {
+pub(crate) fn passwd_name(passwd: &str, uid: u32) -> Option<String> {
     passwd.lines().find_map(|line| {
         let mut fields = line.split(':');
         let name = fields.next()?;
@@ -111,7 +111,7 @@ fn passwd_uid(passwd: &str, name: &str) -> Option<u32> {
 
 /// Lines `NAME:START:COUNT` or `UID:START:COUNT`; what is not of that form is
 /// another program's business.
-fn ranges(file: &str, account: &Account) -> Vec<(u32, u32)> {
+pub(crate) fn ranges(file: &str, account: &Account) -> Vec<(u32, u32)> {
     let number = account.uid.to_string();
     file.split('\n')
         .filter_map(|line| {

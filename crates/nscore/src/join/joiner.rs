@@ -56,7 +56,9 @@ impl JoinStep {
             JoinStep::EnterNamespaces => Op::Join,
             JoinStep::Prepare | JoinStep::MakeCommand => Op::Process,
             JoinStep::MakeTerminal => Op::Terminal,
-            _ => Op::Other,
+            JoinStep::DropGroups | JoinStep::BecomeRoot | JoinStep::Run | JoinStep::Seal => {
+                Op::Other
+            }
         }
     }
 }

@@ -143,8 +143,29 @@ impl Action {
             Action::MakeConsole(_) => Op::Terminal,
             Action::RunInside(_) => Op::Process,
             Action::Pivot { .. } => Op::Pivot,
-            Action::Harden(profile::ProfileStep::Filter(_)) => Op::Filter,
-            _ => Op::Other,
+            Action::Harden(step) => step.op(),
+            // These mount too, and fail for no reason that a setting has.
+            Action::ShowCgroup { .. } | Action::Mask(_) | Action::ShowResolver => Op::Other,
+            Action::AwaitGo
+            | Action::BecomeRoot { .. }
+            | Action::NewKeyring
+            | Action::SetHostname(_)
+            | Action::PrivateMounts
+            | Action::AttachRoot(_)
+            | Action::AttachTree { .. }
+            | Action::Bind { .. }
+            | Action::WriteFile { .. }
+            | Action::Link { .. }
+            | Action::ReadOnly(_)
+            | Action::ReadOnlyBelow(..)
+            | Action::LoopbackUp
+            | Action::TakeConsole { .. }
+            | Action::NewSession
+            | Action::Ready
+            | Action::User(_)
+            | Action::Seal(_)
+            | Action::Exec(_)
+            | Action::ExecInit(_) => Op::Other,
         }
     }
 }

@@ -130,7 +130,13 @@ impl OverlayStep {
             | OverlayStep::Base
             | OverlayStep::Store(_) => Op::Layer,
             OverlayStep::Once(step) => step.op(),
-            _ => Op::Other,
+            OverlayStep::OpenStore(_)
+            | OverlayStep::Scratch
+            | OverlayStep::MakeDirs(_)
+            | OverlayStep::Copy(_)
+            | OverlayStep::Link(_)
+            | OverlayStep::Hide(_)
+            | OverlayStep::Begun => Op::Other,
         }
     }
 }

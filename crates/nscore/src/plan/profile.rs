@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use crate::error::hint::advice::Op;
 use crate::plan::filter::Filter;
 use crate::sys::caps::Set;
 
@@ -50,6 +51,18 @@ impl Profile {
 }
 
 /// Reads as "VERB OBJECT"; the alternate form adds details.
+impl ProfileStep {
+    /// What the hint table knows a failure of this step as.
+    pub(crate) fn op(self) -> Op {
+        match self {
+            ProfileStep::Filter(_) => Op::Filter,
+            ProfileStep::NoNewPrivileges | ProfileStep::Bound(_) | ProfileStep::Drop(_) => {
+                Op::Other
+            }
+        }
+    }
+}
+
 impl fmt::Display for ProfileStep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (what, details) = match self {

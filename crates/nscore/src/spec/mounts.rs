@@ -5,8 +5,10 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Component, Path, PathBuf};
 
+use crate::error::digits::digits;
 use crate::error::text::quoted;
 use crate::error::{Error, Result};
+use crate::spec::limits::Size;
 
 /// A mount in the container, at a path of its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -121,7 +123,7 @@ impl Mount {
             [at, size] => {
                 let size = size.to_str().and_then(|size| size.strip_prefix("size="));
                 let size = size.filter(|size| is_size(size));
-                let why = "a size is a number with k, m, g or % behind it";
+                let why = "a size is a number, perhaps with K, M, G, T or % behind it";
                 (at, Some(size.ok_or_else(|| bad(why))?.to_string()))
             }
             _ => return Err(bad("it is not DST[:size=SIZE]")),
@@ -170,11 +172,12 @@ fn fields(text: &OsStr) -> Vec<OsString> {
     fields
 }
 
+/// A part of memory, or as much as [`Size`] takes. None is as much as there is.
 fn is_size(text: &str) -> bool {
-    let digits = text.trim_end_matches(['k', 'K', 'm', 'M', 'g', 'G', '%']);
-    digits.len() + 1 >= text.len()
-        && digits.parse::<u64>().is_ok_and(|number| number > 0)
-        && !digits.starts_with('+')
+    match text.strip_suffix('%') {
+        Some(part) => digits::<u32>(part).is_some_and(|part| part > 0),
+        None => matches!(text.parse(), Ok(Size(Some(1..)))),
+    }
 }
 
 /// The path without what means nothing in its text: `.`, a component before

@@ -208,7 +208,7 @@ impl Record {
         Ok(record.map(|record| Record { owner, ..record }))
     }
 
-    fn encode(&self) -> Vec<u8> {
+    pub(crate) fn encode(&self) -> Vec<u8> {
         let (init, started) = (self.init.to_string(), self.started.to_string());
         let mut bytes = Vec::new();
         let mut field = |name: &str, value: &[u8]| {
@@ -245,7 +245,7 @@ impl Record {
         bytes
     }
 
-    fn decode(bytes: &[u8]) -> Option<Record> {
+    pub(crate) fn decode(bytes: &[u8]) -> Option<Record> {
         let mut fields = bytes
             .strip_suffix(b"\0")?
             .split(|byte| *byte == 0)
