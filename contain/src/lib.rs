@@ -19,7 +19,8 @@ use nscore::{
 ///
 /// Runs CMD (default /bin/sh) as PID 1 of new user, mount, PID, IPC, UTS,
 /// network, cgroup and time namespaces whose root file system is DIR. Any user
-/// may run it; nothing needs to be installed setuid.
+/// may run it; nothing needs to be installed setuid. Programs of another
+/// architecture run by QEMU, where it is installed and DIR is of that.
 #[derive(Debug, Default, Parser)]
 #[command(
     version,

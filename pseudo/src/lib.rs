@@ -12,7 +12,8 @@ use nscore::{Caller, MapSpec, Pseudo};
 /// CMD (default $SHELL, else /bin/sh) replaces pseudo: the same process, the
 /// same terminal, the same environment. Files it makes as root belong to the
 /// caller, files of other ids to the ids delegated in /etc/subuid and
-/// /etc/subgid. This is not a sandbox: CMD can do all the caller can.
+/// /etc/subgid. This is not a sandbox: CMD can do all the caller can. Under -m
+/// programs of other architectures run by QEMU, where it is installed.
 #[derive(Debug, Default, Parser)]
 #[command(
     version,

@@ -114,8 +114,9 @@ impl Boot<'_> {
             life: &plan.life,
             stop: stopper::launch,
         };
-        let outcome = supervise::until_end(talk.end(), console, network, ready, signals, role)?;
-        drop((guard, record, share));
+        let (init, kept) = talk.end();
+        let outcome = supervise::until_end(init, console, network, ready, signals, role)?;
+        drop((guard, record, share, kept));
         Ok(outcome)
     }
 

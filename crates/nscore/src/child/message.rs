@@ -15,8 +15,8 @@ use crate::sys::{Sys, shim};
 /// guard and record are, so that init may run.
 pub(crate) struct Go;
 
-/// What the child has to say. Each is its last word but for `Made`, for `Started`,
-/// after which the other process has the word, and for `SetUp` and `Trying`, which
+/// What the child has to say. Each is its last word but for `Made` and `Kept`, for
+/// `Started`, after which the other process has the word, and for `SetUp` and `Trying`, which
 /// end of file follows when the exec succeeds.
 pub(crate) enum Report<'a> {
     /// Set-up is done, exec comes next, after one more go from a supervisor.
@@ -27,6 +27,8 @@ pub(crate) enum Report<'a> {
     /// remove if the start fails. That root comes along with the first, and the user
     /// namespace of its owner.
     Made(Cow<'a, [u8]>),
+    /// A mount that the supervisor keeps for as long as the container lives comes along.
+    Kept,
     /// The shim is about to run this.
     Trying(Candidate<'a>),
     /// It could not.
@@ -63,6 +65,8 @@ const MADE: u32 = 6;
 const TRYING: u32 = 7;
 
 const REFUSED: u32 = shim::REFUSED;
+
+const KEPT: u32 = 9;
 
 /// Five numbers, then a path or the beginning of a file, the shorter of the two.
 const NUMBERS: usize = 5;
@@ -129,6 +133,7 @@ impl Report<'_> {
                 follows = path;
                 [MADE, 0, 0, 0, 0]
             }
+            Report::Kept => [KEPT, 0, 0, 0, 0],
             Report::Refused(errno) => [REFUSED, *errno as u32, 0, 0, 0],
         };
         let mut bytes = [0; NUMBERS * 4];
@@ -171,6 +176,7 @@ impl Report<'_> {
                 let candidate = candidate(follows);
                 Report::Exec(one as usize, Failure { errno, candidate })
             }
+            KEPT => Report::Kept,
             TRYING => Report::Trying(candidate(follows)),
             MADE => Report::Made(Cow::Owned(follows)),
             REFUSED => Report::Refused(Errno::from_raw(one.cast_signed())),

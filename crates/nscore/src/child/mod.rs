@@ -2,8 +2,10 @@
 //! allocates nothing and never panics, because it is a copy of a process whose
 //! locks it does not own; whatever fails goes back as numbers.
 
+pub(crate) mod binfmt;
 pub(crate) mod console;
 pub(crate) mod failed;
+pub(crate) mod handlers;
 pub(crate) mod helper;
 pub(crate) mod made;
 pub(crate) mod mask;

@@ -103,6 +103,7 @@ pub(crate) fn run<'a>(
         resolver,
         copy: None,
         sealed: None,
+        handlers: None,
         may_set_groups: false,
         umask: stat::umask(Mode::empty()),
     };
@@ -204,6 +205,7 @@ impl<'a> Child<'a> {
             Action::Mask(mask) => mask.perform(self.place(mask.at.0)?)?,
             Action::MakeConsole(look) => self.make_console(look)?,
             Action::ShowResolver => self.show_resolver()?,
+            Action::Handlers(step) => self.handlers(step)?,
             Action::LoopbackUp => process::loopback_up()?,
             Action::RunInside(program) => self.run_inside(program, room)?,
             Action::Pivot { covered } => {

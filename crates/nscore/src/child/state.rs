@@ -37,6 +37,8 @@ pub(super) struct Child<'a> {
     pub(super) copy: Option<OwnedFd>,
     /// What the exec goes by way of, or is of.
     pub(super) sealed: Option<OwnedFd>,
+    /// What takes handlers in the container's own binfmt_misc.
+    pub(super) handlers: Option<OwnedFd>,
     /// setgroups(2) is allowed.
     pub(super) may_set_groups: bool,
     /// The caller's umask, back in force for programs.

@@ -3,6 +3,8 @@
 
 pub(crate) mod below;
 pub(crate) mod cgroup;
+pub(crate) mod files;
+pub(crate) mod foreign;
 pub(crate) mod helper;
 pub(crate) mod maps;
 pub(crate) mod mounts;

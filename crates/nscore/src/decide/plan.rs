@@ -8,13 +8,16 @@ use nix::sched::CloneFlags;
 use nix::sys::stat::{SFlag, fstat};
 
 use crate::decide::below::{Below, find};
+use crate::decide::foreign::Foreign;
 use crate::decide::mounts::recipe::MountSteps;
 use crate::decide::overlay::root;
-use crate::decide::program::program;
+use crate::decide::program::{environment, program};
 use crate::decide::steps::{Steps, Surroundings};
 use crate::decide::systemd;
 use crate::error::text::quoted;
 use crate::error::{Error, Result};
+use crate::exec::environ;
+use crate::host::binfmt::emulated::Emulated;
 use crate::host::{Host, machine};
 use crate::plan::cgroup::CgroupPlan;
 use crate::plan::maps::Maps;
@@ -114,7 +117,15 @@ impl Plan {
         let root = root.known().clone();
         let nested = nested(&maps, &root, namespaces, mounts.locked, &shown)?;
         let mounter = nested.is_some().then_some(MOUNTER);
+        let foreign = {
+            let environment = environment(spec, Vec::new());
+            let has_user = |id| maps.user.map.has_outside(id);
+            Foreign::of(spec, environ::path(&environment), has_user)?
+        };
+        let foreign = foreign.map(|Foreign { program, steps }| (program, steps));
+        let (foreign, handlers) = foreign.unzip();
         let steps = Steps {
+            handlers: handlers.unwrap_or_default(),
             spec,
             host,
             maps: &maps,
@@ -136,7 +147,7 @@ impl Plan {
             namespaces,
             outside: outside.transpose()?,
             console: around.console,
-            life: Life::new(spec, around)?,
+            life: Life::new(spec, around, foreign)?,
             name: spec.name.clone(),
             command: spec.init_command(),
             network: Network::new(spec)?,
@@ -145,7 +156,7 @@ impl Plan {
 }
 
 impl Life {
-    fn new(spec: &Spec, around: Surroundings) -> Result<Life> {
+    fn new(spec: &Spec, around: Surroundings, foreign: Option<Emulated>) -> Result<Life> {
         let program = || program(spec, Vec::new());
         let ready = |fd| {
             descriptors::take_inherited(fd).map_err(|_| {
@@ -153,6 +164,7 @@ impl Life {
             })
         };
         Ok(Life {
+            foreign,
             under_init: spec.init.then(program).transpose()?,
             shares_terminal: !spec.console,
             terms: Terms {

@@ -16,7 +16,7 @@ use crate::plan::maps::Maps;
 use crate::plan::network::Resolver;
 use crate::plan::place::Nested;
 use crate::plan::profile::Profile;
-use crate::plan::{init, mask, user};
+use crate::plan::{handlers, init, mask, user};
 use crate::proc::mountinfo::shows_whole_sysfs;
 use crate::spec::Spec;
 use crate::spec::name::Hostname;
@@ -30,6 +30,8 @@ pub(super) struct Steps<'a> {
     pub(super) maps: &'a Maps,
     pub(super) root: &'a mut root::Root,
     pub(super) mounts: &'a mut MountSteps,
+    /// What gives a foreign init an emulator.
+    pub(super) handlers: Vec<handlers::HandlerStep>,
     pub(super) around: Surroundings,
 }
 
@@ -133,6 +135,11 @@ impl Steps<'_> {
             actions.push(Action::MakeConsole(self.host.terminals.look));
         }
         actions.extend(Resolver::new(spec).map(|_| Action::ShowResolver));
+        // The kernel opens emulators by their paths on the host. What the helper runs may
+        // be of the root's.
+        let foreign = !self.handlers.is_empty();
+        let handlers = std::mem::take(&mut self.handlers);
+        actions.extend(handlers.into_iter().map(Action::Handlers));
         if let Some(text) = &spec.inside {
             actions.push(Action::RunInside(Program::shell(
                 text,
@@ -141,7 +148,10 @@ impl Steps<'_> {
             )?));
         }
         if !self.mounts.replaces("/proc") {
-            actions.extend(rootfs::proc(spec.strict));
+            actions.extend(rootfs::proc(spec.strict || foreign));
+            // They are in force whether they are shown or not.
+            let shown = foreign && !spec.strict;
+            actions.extend(shown.then_some(Action::Handlers(handlers::HandlerStep::Show)));
         }
         match spec.net {
             _ if self.mounts.replaces("/sys") => {}

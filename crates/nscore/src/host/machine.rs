@@ -2,7 +2,7 @@
 //! in the root.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::Read as _;
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::path::{Component, Path, PathBuf};
@@ -47,60 +47,98 @@ pub(crate) fn program(spec: &Spec, command: &[OsString]) -> Option<InitFile> {
         dirs.map(|dir| Path::new(dir).join(program)).collect()
     };
     let layers = layers(spec)?;
-    candidates.iter().find_map(|path| find(&layers, path))
+    candidates.iter().find_map(|path| layers.find(path))
 }
 
-/// The directories that the root is made of, the uppermost first.
-fn layers(spec: &Spec) -> Option<Vec<OwnedFd>> {
+/// The directories that a root is made of, the uppermost first.
+pub(crate) struct Layers(Vec<OwnedFd>);
+
+/// Those of this container's.
+pub(crate) fn layers(spec: &Spec) -> Option<Layers> {
     let open = |dir: &Path| path::open(dir, FIND_DIR).ok();
     let changes = match &spec.changes {
         Changes::Directory(dir) => open(&dir.join("changes")),
         Changes::InPlace | Changes::Memory => None,
     };
-    Some(changes.into_iter().chain([open(&spec.root)?]).collect())
+    let layers = changes.into_iter().chain([open(&spec.root)?]);
+    Some(Layers(layers.collect()))
 }
 
-/// Follows the path through all layers at once, as the overlay of them would.
-fn find(layers: &[OwnedFd], path: &Path) -> Option<InitFile> {
-    // As many links as the kernel follows, path_resolution(7).
-    let mut links = 40;
-    let mut ahead: Vec<OsString> = names(path);
-    let mut at = PathBuf::new();
-    let mut file = None;
-    while let Some(name) = ahead.pop() {
-        if name == ".." {
-            at.pop();
-            continue;
-        }
-        at.push(&name);
-        let found = uppermost(layers, &at)?;
-        if path::kind(fstat(&found).ok()?.st_mode) == SFlag::S_IFLNK {
-            links -= 1;
-            let target = PathBuf::from(readlinkat(&found, c"").ok().filter(|_| links > 0)?);
-            if target.is_absolute() {
-                at.clear();
-            } else {
-                at.pop();
-            }
-            ahead.append(&mut names(&target));
-        } else {
-            file = Some(found);
-        }
+impl Layers {
+    /// This directory alone.
+    pub(crate) fn of(dir: &Path) -> Option<Layers> {
+        let dir = path::open(dir, FIND_DIR).ok()?;
+        Some(Layers(vec![dir]))
     }
-    let file = file?;
+
+    /// The program at this path of the root's.
+    pub(crate) fn find(&self, path: &Path) -> Option<InitFile> {
+        let (file, at) = self.follow(path)?;
+        let mut start = [0; 2];
+        let script = contents(&file).is_some_and(|mut file| file.read_exact(&mut start).is_ok())
+            && start == *b"#!";
+        Some(InitFile {
+            name: at.file_name()?.to_os_string(),
+            script,
+        })
+    }
+
+    /// How the file at this path of the root's begins: as many bytes at most.
+    pub(crate) fn read(&self, path: &Path, most: usize) -> Option<Vec<u8>> {
+        let file = match &self.0[..] {
+            // The kernel finds it at once.
+            [root] => {
+                let below = c_string(path.as_os_str()).ok()?;
+                path::open_in_root(root.as_fd(), &below, OFlag::O_PATH).ok()?
+            }
+            _ => self.follow(path)?.0,
+        };
+        let mut start = vec![0; most];
+        let len = contents(&file)?.read(&mut start).ok()?;
+        start.truncate(len);
+        Some(start)
+    }
+
+    /// Follows the path through all layers at once, as the overlay of them would. The
+    /// path returned has no link in it.
+    fn follow(&self, path: &Path) -> Option<(OwnedFd, PathBuf)> {
+        // As many links as the kernel follows, path_resolution(7).
+        let mut links = 40;
+        let mut ahead: Vec<OsString> = names(path);
+        let mut at = PathBuf::new();
+        let mut file = None;
+        while let Some(name) = ahead.pop() {
+            if name == ".." {
+                at.pop();
+                continue;
+            }
+            at.push(&name);
+            let found = uppermost(&self.0, &at)?;
+            if path::kind(fstat(&found).ok()?.st_mode) == SFlag::S_IFLNK {
+                links -= 1;
+                let target = PathBuf::from(readlinkat(&found, c"").ok().filter(|_| links > 0)?);
+                if target.is_absolute() {
+                    at.clear();
+                } else {
+                    at.pop();
+                }
+                ahead.append(&mut names(&target));
+            } else {
+                file = Some(found);
+            }
+        }
+        Some((file?, at))
+    }
+}
+
+/// To open anything else but a file could wait, or have an effect.
+fn contents(file: &OwnedFd) -> Option<File> {
     let known = format!("/proc/self/fd/{}", file.as_raw_fd());
-    // To open anything else but a file could wait, or have an effect; and somebody's
-    // lease on it could keep us waiting, open(2).
+    let is_file = path::kind(fstat(file).ok()?.st_mode) == SFlag::S_IFREG;
+    // Somebody's lease on it could keep us waiting, open(2).
     let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK;
-    let mut start = [0; 2];
-    let script = fs::metadata(&known).is_ok_and(|file| file.is_file())
-        && path::open(known.as_str(), flags)
-            .is_ok_and(|file| File::from(file).read_exact(&mut start).is_ok())
-        && start == *b"#!";
-    Some(InitFile {
-        name: at.file_name()?.to_os_string(),
-        script,
-    })
+    let open = || path::open(known.as_str(), flags).ok();
+    is_file.then(open)?.map(File::from)
 }
 
 /// The names of a path, the last one first.
@@ -135,6 +173,8 @@ pub(crate) fn is_systemd(spec: &Spec, command: &[OsString]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
+
     use crate::spec::{Changes, Spec};
 
     #[test]

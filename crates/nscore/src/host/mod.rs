@@ -1,6 +1,7 @@
 //! What this machine is to the caller: read, and without side effect.
 
 pub(crate) mod accounts;
+pub(crate) mod binfmt;
 pub(crate) mod caller;
 pub(crate) mod inits;
 pub(crate) mod machine;

@@ -9,7 +9,7 @@ use crate::error::hint::advice::Op;
 use crate::exec::program::Program;
 use crate::plan::mask::Mask;
 use crate::plan::place::{At, BindKind, Nested, Place};
-use crate::plan::{mounts, overlay, profile, user};
+use crate::plan::{handlers, mounts, overlay, profile, user};
 use crate::sys::mount::NewFileSystem;
 use crate::sys::shim::Image;
 use crate::sys::tty::Look;
@@ -81,6 +81,8 @@ pub(crate) enum Action {
     MakeConsole(Look),
     /// Show our copy of the host's resolv.conf, where the root has its own.
     ShowResolver,
+    /// One of the steps that give the container handlers of its own.
+    Handlers(handlers::HandlerStep),
     /// Bring lo up.
     LoopbackUp,
     /// Run the helper of `-i` and wait for it.
@@ -142,6 +144,7 @@ impl Action {
             Action::Mounts(step) => step.op(),
             Action::MakeConsole(_) => Op::Terminal,
             Action::RunInside(_) => Op::Process,
+            Action::Handlers(step) => step.op(),
             Action::Pivot { .. } => Op::Pivot,
             Action::Harden(step) => step.op(),
             // These mount too, and fail for no reason that a setting has.

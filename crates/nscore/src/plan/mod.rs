@@ -6,6 +6,7 @@ pub(crate) mod action;
 pub(crate) mod cgroup;
 pub(crate) mod explain;
 pub(crate) mod filter;
+pub(crate) mod handlers;
 pub(crate) mod helper;
 pub(crate) mod init;
 pub(crate) mod maps;
@@ -29,6 +30,7 @@ use std::time::Duration;
 use nix::sched::CloneFlags;
 
 use crate::exec::program::Program;
+use crate::host::binfmt::emulated;
 use crate::plan::action::Action;
 use crate::plan::cgroup::CgroupPlan;
 use crate::plan::maps::Maps;
@@ -77,6 +79,8 @@ pub struct Plan {
 pub(crate) struct Life {
     /// What runs under our own init, for the words on its failure.
     pub(crate) under_init: Option<Program>,
+    /// What it is where an emulator runs it.
+    pub(crate) foreign: Option<emulated::Emulated>,
     /// It stays in the session of the caller's terminal.
     pub(crate) shares_terminal: bool,
     /// On what terms it is joined.

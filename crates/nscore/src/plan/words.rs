@@ -93,6 +93,7 @@ impl fmt::Display for Action {
             Action::Mask(mask) => mask.fmt(f),
             Action::MakeConsole(_) => write!(f, "create pseudo-terminal on /dev/console"),
             Action::ShowResolver => write!(f, "show a copy of the host's {}", resolv::HOST),
+            Action::Handlers(step) => step.fmt(f),
             Action::LoopbackUp => write!(f, "bring up lo"),
             Action::RunInside(program) => write!(f, "run inside helper {program}"),
             Action::Pivot { .. } => write!(f, "pivot to the new root"),

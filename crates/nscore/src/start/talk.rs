@@ -27,6 +27,8 @@ pub(crate) struct Talk<'a> {
     child: Process,
     socket: OwnedFd,
     made: Added,
+    /// A mount that is to last as long as the container.
+    kept: Option<OwnedFd>,
     /// How long the child has, in milliseconds, to see that it is over.
     patience: u16,
 }
@@ -44,6 +46,7 @@ impl<'a> Talk<'a> {
             child,
             socket,
             made: Added::default(),
+            kept: None,
             patience: 1000,
         }
     }
@@ -102,8 +105,10 @@ impl<'a> Talk<'a> {
                 let status = ended.map_err(|errno| Error::errno("wait for init", errno))?;
                 return Err(outcome::ended_early(status));
             };
-            if let Some(received) = self.made.note(received) {
-                return Ok(received);
+            match self.made.note(received) {
+                Some((Report::Kept, [mount, ..])) => self.kept = mount,
+                Some(received) => return Ok(received),
+                None => {}
             }
         }
     }
@@ -148,9 +153,9 @@ impl<'a> Talk<'a> {
         Report::receive(&self.socket).map_err(|errno| Error::errno("start init", errno))
     }
 
-    /// Init runs.
-    pub(crate) fn end(self) -> Process {
-        self.child
+    /// Init runs. What it has given us to keep comes along.
+    pub(crate) fn end(self) -> (Process, Option<OwnedFd>) {
+        (self.child, self.kept)
     }
 
     /// It never will: the child ends, by itself if it comes to see this soon, and
@@ -205,6 +210,7 @@ impl<'a> Talk<'a> {
             Report::SetUp
             | Report::Started(_)
             | Report::Made(_)
+            | Report::Kept
             | Report::Trying(_)
             | Report::Refused(_) => Error::errno("start init", Errno::EBADMSG),
         }

@@ -54,6 +54,7 @@ pub(crate) fn until_end(
         role,
         stop: None,
         unread: None,
+        doubt: None,
         stopper: None,
     };
     supervisor
@@ -136,7 +137,8 @@ impl Supervisor<'_> {
 
     fn patience(&self) -> PollTimeout {
         let stop = self.stop.and_then(|stop| stop.deadline);
-        let ends = [stop, self.unread, self.network.deadline()];
+        let doubt = self.doubt.map(|(end, _)| end);
+        let ends = [stop, self.unread, doubt, self.network.deadline()];
         match ends.into_iter().flatten().min() {
             Some(end) => {
                 let left = end.saturating_duration_since(Instant::now());

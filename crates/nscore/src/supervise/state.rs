@@ -39,6 +39,8 @@ pub(super) struct Supervisor<'a> {
     pub(super) stop: Option<Stop>,
     /// When init is stopped for its output that nobody reads, unless it has ended.
     pub(super) unread: Option<Instant>,
+    /// When to look whether an emulated init has lost a signal that it had, and which.
+    pub(super) doubt: Option<(Instant, libc::c_int)>,
     /// The command that stops this kind of init, while it runs.
     pub(super) stopper: Option<Process>,
 }

@@ -17,13 +17,19 @@ const SAME_REQUEST: Duration = Duration::from_millis(500);
 /// by itself for that does so within this time, and its status is its own.
 pub(super) const TO_NOTICE: Duration = Duration::from_millis(100);
 
+/// An emulator that has a signal which its program does not handle has given it up after
+/// this time.
+const TO_GIVE_UP: Duration = Duration::from_millis(100);
+
 impl Supervisor<'_> {
     /// A signal asks us to end.
     pub(super) fn end(&mut self, signal: Arrived) {
         if signal.from_kernel && self.shares_terminal() {
             // The terminal has told init as well. One that handles it decides
             // for itself; any other would never know.
-            if !self.catches(signal.number) {
+            if self.catches(signal.number) {
+                self.doubt(signal.number);
+            } else {
                 self.kill(signal.number);
             }
             return;
@@ -52,7 +58,11 @@ impl Supervisor<'_> {
         });
         let method = match life.stop_signal {
             Some(signal) => Some(Method::Signal(signal.number())),
-            None => inits::of(self.process.pid()),
+            None => {
+                // Our own init is no emulator, and calls itself init as well.
+                let foreign = life.foreign.as_ref().filter(|_| life.under_init.is_none());
+                inits::of(self.process.pid(), foreign)
+            }
         };
         match method {
             // Known or said to be waited for: an init that takes its signals
@@ -72,6 +82,11 @@ impl Supervisor<'_> {
         if self.unread.take_if(|end| now >= *end).is_some() && self.stop.is_none() {
             // One that stops already has no second request of this.
             self.request_stop(libc::SIGPIPE, libc::SIGTERM);
+        }
+        if let Some((_, signal)) = self.doubt.take_if(|(end, _)| now >= *end)
+            && !self.catches(signal)
+        {
+            self.kill(self.stop.map_or(signal, |stop| stop.signal));
         }
         let overdue = |stop: &Stop| stop.deadline.is_some_and(|end| now >= end);
         if let Some(stop) = self.stop.filter(overdue) {
@@ -93,7 +108,8 @@ impl Supervisor<'_> {
     /// lost, so it is killed.
     fn signal_or_kill(&mut self, reason: libc::c_int, signal: libc::c_int) {
         if self.catches(signal) {
-            self.process.signal(signal)
+            self.process.signal(signal);
+            self.doubt(signal);
         } else {
             self.kill(reason)
         }
@@ -109,6 +125,17 @@ impl Supervisor<'_> {
             deadline: None,
         });
         self.process.signal(libc::SIGKILL);
+    }
+
+    /// QEMU has a handler for every signal that ends a program. Where the program has
+    /// none, QEMU takes its own away and signals itself, which PID 1 never hears of: it
+    /// waits for ever. So it shows a moment later whether the signal was lost.
+    fn doubt(&mut self, signal: libc::c_int) {
+        let emulated = matches!(self.role, Role::Init { life, .. }
+            if life.foreign.is_some() && life.under_init.is_none());
+        if emulated {
+            self.doubt = Some((Instant::now() + TO_GIVE_UP, signal));
+        }
     }
 
     /// Whether init has a handler, or blocks the signal to read it later: the

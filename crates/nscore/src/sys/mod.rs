@@ -3,6 +3,7 @@
 //! here that fork and exec.
 #![allow(unsafe_code)]
 
+pub(crate) mod arch;
 pub(crate) mod ask;
 pub(crate) mod caps;
 pub(crate) mod cgroup;

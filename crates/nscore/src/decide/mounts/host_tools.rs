@@ -98,7 +98,7 @@ impl HostTools {
 }
 
 /// /bin, /sbin, /usr and whatever begins as /lib does.
-fn is_tools(name: &OsStr) -> bool {
+pub(crate) fn is_tools(name: &OsStr) -> bool {
     let name = name.to_string_lossy();
     ["bin", "sbin", "usr"].contains(&name.as_ref()) || name.starts_with("lib")
 }

@@ -29,6 +29,10 @@ pub(crate) enum Op {
     Lower,
     /// Mounting an overlay.
     Overlay,
+    /// Making a binfmt_misc of a container's own.
+    Handlers,
+    /// Registering an emulator there.
+    Register,
     /// pivot_root(2).
     Pivot,
     /// Installing a filter, seccomp(2).

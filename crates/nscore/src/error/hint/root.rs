@@ -32,3 +32,11 @@ pub(super) fn initramfs(facts: &Facts) -> Option<Advice> {
     }
     hint("the host runs from its initial ramfs: switch_root to a tmpfs first")
 }
+
+pub(super) fn no_binfmt(_: &Facts) -> Option<Advice> {
+    hint("this kernel has no binfmt_misc, or cannot load its module")
+}
+
+pub(super) fn emulator_denied(_: &Facts) -> Option<Advice> {
+    hint("the container's root has to reach it and execute it, with the rights it has on the host")
+}

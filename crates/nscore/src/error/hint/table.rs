@@ -43,6 +43,8 @@ const TABLE: &[(Op, Errno, Advise)] = &[
     (Op::Overlay, Errno::EACCES, layers::overlay_denied),
     (Op::Layer, Errno::EACCES, layers::layer_denied),
     (Op::Lower, Errno::EACCES, layers::lower_denied),
+    (Op::Handlers, Errno::ENODEV, root::no_binfmt),
+    (Op::Register, Errno::EACCES, root::emulator_denied),
     (Op::Pivot, Errno::EINVAL, root::initramfs),
     (Op::Network, Errno::EPERM, rights::network_forbidden),
     (Op::Filter, Errno::EINVAL, harden::no_filters),

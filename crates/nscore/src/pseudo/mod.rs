@@ -1,6 +1,8 @@
 //! Becoming root of a new user namespace in place: the same process, the same
 //! terminal, the same environment.
 
+mod handlers;
+
 use std::ffi::OsString;
 
 use nix::sched::{CloneFlags, setns, unshare};
@@ -40,6 +42,11 @@ impl Pseudo {
         let environment = environ::callers_as_root();
         let path = environ::path(&environment);
         let program = exec::command_or_shell(&self.command, &environment, path)?;
+        // Looked for with the caller's rights.
+        let emulators = match self.mount {
+            true => handlers::provide()?,
+            false => None,
+        };
         if let Some(warning) = caller.single_id_warning(&self.uid_map, &self.gid_map) {
             warn(&warning);
         }
@@ -70,6 +77,7 @@ impl Pseudo {
             unshare(CloneFlags::CLONE_NEWNS).map_err(failed)?;
             mount::make_private()
                 .map_err(|errno| Error::errno("separate mounts from the host's", errno))?;
+            emulators.map_or(Ok(()), |emulators| emulators.perform())?;
         }
         drop(children);
         Err(program.explain(&program.exec(&mut [0; HEADER])))
