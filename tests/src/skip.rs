@@ -7,6 +7,22 @@ use std::io::Write as _;
 /// Appends `FILE::TEST: REASON` to the file that `CONTAIN_SKIPS` names, which
 /// tests/run compares with the list of the skips that are allowed.
 pub fn record_skip(reason: &str) {
+    let line = format!("{}: {reason}", name());
+    eprintln!("skipped {line}");
+    record("CONTAIN_SKIPS", &line);
+}
+
+/// Appends `SECONDS FILE::TEST` to the file that `CONTAIN_TIMES` names, of which tests/run
+/// shows the slowest.
+pub fn record_time(time: std::time::Duration) {
+    record(
+        "CONTAIN_TIMES",
+        &format!("{:.1} {}", time.as_secs_f32(), name()),
+    );
+}
+
+/// The running test, as `FILE::TEST`.
+fn name() -> String {
     let program = std::env::current_exe().unwrap_or_default();
     let program = program
         .file_name()
@@ -17,9 +33,7 @@ pub fn record_skip(reason: &str) {
         .rsplit_once('-')
         .map_or(program.as_str(), |(theme, _hash)| theme);
     let thread = std::thread::current();
-    let line = format!("{theme}::{}: {reason}", thread.name().unwrap_or("?"));
-    eprintln!("skipped {line}");
-    record("CONTAIN_SKIPS", &line);
+    format!("{theme}::{}", thread.name().unwrap_or("?"))
 }
 
 /// Appends a line to the file that an environment variable names, if it does.

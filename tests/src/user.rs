@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::run::Cmd;
 use crate::running::Running;
-use crate::skip::record_skip;
+use crate::skip::{record_skip, record_time};
 use crate::store::host_is_root;
 
 /// The three kinds of callers that every promise is checked for.
@@ -210,7 +210,11 @@ fn passwd(wanted: impl Fn(&[&str]) -> bool) -> Option<String> {
 pub fn with_user(kind: As, test: impl FnOnce(&User)) {
     debug_assert!(kind != As::Root || host_is_root() || User::get(kind).is_err());
     match User::get(kind) {
-        Ok(user) => test(&user),
+        Ok(user) => {
+            let begun = std::time::Instant::now();
+            test(&user);
+            record_time(begun.elapsed());
+        }
         Err(reason) => record_skip(&reason),
     }
 }
