@@ -89,6 +89,10 @@ pub struct Args {
     #[arg(long, value_name = "USER[:GROUP]", help_heading = IDENTITY)]
     user: Option<UserSpec>,
 
+    /// Keep owners that no id is mapped for with the files, and tell of them
+    #[arg(long, help_heading = IDENTITY)]
+    fake_owner: bool,
+
     /// Use our stdin, stdout and stderr; make no pseudo-terminal
     #[arg(short = 'c', long, overrides_with = "no_console", help_heading = LIFE)]
     no_console: bool,
@@ -262,6 +266,7 @@ impl Args {
             cap_keep: self.cap_keep.into_iter().collect(),
             no_new_privs: self.no_new_privs,
             seccomp: self.seccomp.unwrap_or_default(),
+            fake_owner: self.fake_owner,
             init: self.init,
             reboot: !self.no_reboot,
             stop_signal: self.stop_signal,

@@ -35,6 +35,11 @@ pub struct Args {
     #[arg(short, long)]
     mount: bool,
 
+    /// Keep owners that CMD gives to files, and devices it makes, beside the
+    /// files, and tell CMD of them
+    #[arg(short, long)]
+    fake_owner: bool,
+
     /// CMD and its arguments: option parsing stops at CMD
     #[arg(trailing_var_arg = true, value_name = "CMD [ARG]...", hide = true)]
     command: Vec<OsString>,
@@ -42,7 +47,12 @@ pub struct Args {
 
 impl Arguments for Args {
     fn set_flag(&mut self, letter: u8) -> bool {
-        letter == b'm' && !mem::replace(&mut self.mount, true)
+        let flag = match letter {
+            b'f' => &mut self.fake_owner,
+            b'm' => &mut self.mount,
+            _ => return false,
+        };
+        !mem::replace(flag, true)
     }
 
     fn set_operands(&mut self, operands: Vec<OsString>) {
@@ -60,6 +70,7 @@ pub fn run(args: Args) -> anyhow::Result<u8> {
         uid_map: args.uid_map.unwrap_or_default(),
         gid_map: args.gid_map.unwrap_or_default(),
         mount: args.mount,
+        fake_owner: args.fake_owner,
     };
     request.exec(&Caller::probe()?, |warning| {
         cli::complain("pseudo", warning);

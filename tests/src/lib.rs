@@ -42,7 +42,8 @@ pub use message::{Complaint, errors};
 pub use network::Network;
 pub use out::Out;
 pub use proc::{
-    SECOND, alive, children, comm, eventually, init_of, kill, namespace, ns_pid, send, status_field,
+    SECOND, alive, children, comm, descendants, eventually, init_of, kill, namespace, ns_pid, send,
+    status_field,
 };
 pub use pty::Pty;
 pub use race::while_exchanging;

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 const CALLS: &str = include_str!("../seccomp/calls");
 const DENIED: &str = include_str!("../seccomp/default");
 const ALLOWED: &str = include_str!("../seccomp/strict");
+const FAKE: &str = include_str!("../seccomp/fake");
 
 /// A way into the kernel, with numbers of its own. That of x32 is x86-64's with
 /// one bit more, so all of its numbers are unknown.
@@ -28,6 +29,16 @@ pub enum Verdict {
     Ioctl,
     /// Allowed unless it makes a namespace.
     Clone,
+    /// The listener's to answer.
+    Ask,
+    /// The listener's where its second argument has O_CREAT.
+    AskCreate2,
+    /// Where the third has.
+    AskCreate3,
+    /// The listener's where its first argument is PR_SET_KEEPCAPS.
+    AskKeep,
+    /// The listener's where its first argument has CLONE_NEWNS.
+    AskMounts,
 }
 
 /// Of every number in the table; any other is unknown: ENOSYS.
@@ -77,6 +88,35 @@ pub fn strict(abi: Abi) -> Verdicts {
         name if allowed.contains(name) => Verdict::Allow,
         _ => Verdict::Eperm,
     })
+}
+
+/// The filter of --fake-owner: what its list names.
+pub fn fake(abi: Abi) -> Verdicts {
+    let mut named = std::collections::BTreeMap::new();
+    for line in lines(FAKE).filter(|line| !line.is_empty()) {
+        let (word, calls) = line.split_once(' ').expect("a word and names");
+        let verdict = match word {
+            "ask" => Verdict::Ask,
+            "create2" => Verdict::AskCreate2,
+            "create3" => Verdict::AskCreate3,
+            "keep" => Verdict::AskKeep,
+            "mounts" => Verdict::AskMounts,
+            "missing" => Verdict::Enosys,
+            _ => panic!("{word} is no word of seccomp/fake"),
+        };
+        named.extend(names(calls).into_iter().map(|name| (name, verdict)));
+    }
+    verdicts(abi, |name| *named.get(name).unwrap_or(&Verdict::Allow))
+}
+
+/// The calls of this ABI that the listener of --fake-owner answers.
+pub fn asked(abi: Abi) -> Vec<(&'static str, u32)> {
+    let verdicts = fake(abi);
+    let is_asked = |(_, number): &(_, u32)| {
+        let verdict = verdicts[number];
+        !matches!(verdict, Verdict::Allow | Verdict::Enosys)
+    };
+    numbers(abi).filter(is_asked).collect()
 }
 
 fn verdicts(abi: Abi, of: impl Fn(&str) -> Verdict) -> Verdicts {

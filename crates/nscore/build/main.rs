@@ -16,16 +16,22 @@ fn main() {
     println!("cargo::rerun-if-changed=seccomp");
     let arch = env::var("CARGO_CFG_TARGET_ARCH").expect("cargo names the architecture");
     let abis = Abi::of(&arch);
+    let program = |of: fn(Abi) -> calls::Verdicts| {
+        tree::program(abis.iter().map(|abi| (abi.audit(), of(*abi))))
+    };
     let mut text = String::new();
-    for (name, verdicts) in [
-        ("DEFAULT", calls::default as fn(Abi) -> calls::Verdicts),
-        ("STRICT", calls::strict),
-    ] {
-        let program = tree::program(abis.iter().map(|abi| (abi.audit(), verdicts(*abi))));
-        write_program(&mut text, name, &program);
-    }
+    write_program(&mut text, "DEFAULT", &program(calls::default));
+    write_program(&mut text, "STRICT", &program(calls::strict));
+    write_file("programs.rs", &text);
+    text.clear();
+    write_program(&mut text, "FAKE", &program(calls::fake));
+    write_asked(&mut text, abis);
+    write_file("fake.rs", &text);
+}
+
+fn write_file(name: &str, text: &str) {
     let out = env::var("OUT_DIR").expect("cargo names a directory");
-    fs::write(Path::new(&out).join("programs.rs"), text).expect("cannot write the programs");
+    fs::write(Path::new(&out).join(name), text).expect("cannot write the programs");
 }
 
 /// A static of the kernel's own structures, so that nothing is left to do.
@@ -41,4 +47,16 @@ fn write_program(text: &mut String, name: &str, program: &[Instruction]) {
         ));
     }
     line("];\n".to_string());
+}
+
+/// What the listener of --fake-owner needs to read a call: (ABI, number, name).
+fn write_asked(text: &mut String, abis: &'static [Abi]) {
+    text.push_str("static ASKED: &[(u32, u32, &str)] = &[\n");
+    for abi in abis {
+        for (name, number) in calls::asked(*abi) {
+            let row = format!("    ({:#x}, {number}, {name:?}),\n", abi.audit());
+            text.push_str(&row);
+        }
+    }
+    text.push_str("];\n");
 }

@@ -28,10 +28,12 @@ const NUMBER: u32 = 0;
 const ARCH: u32 = 4;
 const FIRST_ARGUMENT: u32 = 16;
 const SECOND_ARGUMENT: u32 = 24;
+const THIRD_ARGUMENT: u32 = 32;
 
 /// SECCOMP_RET_* of linux/seccomp.h.
 const RET_ALLOW: u32 = 0x7fff_0000;
 const RET_ERRNO: u32 = 0x0005_0000;
+const RET_USER_NOTIF: u32 = 0x7fc0_0000;
 const EPERM: u32 = 1;
 const ENOSYS: u32 = 38;
 
@@ -41,6 +43,15 @@ const TIOCLINUX: u32 = 0x541c;
 /// CLONE_NEW* of linux/sched.h, all that clone(2) takes: mount, cgroup, UTS,
 /// IPC, user, PID and network.
 const NEW_NAMESPACES: u32 = 0x7e02_0000;
+
+/// The one of them for mounts.
+const NEW_MOUNTS: u32 = 0x0002_0000;
+
+/// Of linux/prctl.h.
+const PR_SET_KEEPCAPS: u32 = 8;
+
+/// The same number on all architectures here.
+const O_CREAT: u32 = 0x40;
 
 /// The program for these ABIs, by their names. Any other is unknown.
 pub fn program(abis: impl Iterator<Item = (u32, Verdicts)>) -> Vec<Instruction> {
@@ -74,7 +85,9 @@ struct Branch {
 /// The search for one ABI: the branches, then each leaf once.
 fn section(verdicts: &Verdicts) -> Vec<Instruction> {
     let mut branches = Vec::new();
-    grow(&ranges(verdicts), &mut branches);
+    let ranges = ranges(verdicts);
+    let used: Vec<_> = ranges.iter().map(|(_, verdict)| *verdict).collect();
+    grow(&ranges, &mut branches);
     let mut leaves = Vec::new();
     let mut starts = Vec::new();
     for verdict in [
@@ -83,7 +96,16 @@ fn section(verdicts: &Verdicts) -> Vec<Instruction> {
         Verdict::Enosys,
         Verdict::Ioctl,
         Verdict::Clone,
+        Verdict::Ask,
+        Verdict::AskCreate2,
+        Verdict::AskCreate3,
+        Verdict::AskKeep,
+        Verdict::AskMounts,
     ] {
+        // What is there for nothing costs time to install.
+        if !used.contains(&verdict) {
+            continue;
+        }
         starts.push((verdict, branches.len() + leaves.len()));
         leaves.extend(leaf(verdict));
     }
@@ -147,6 +169,11 @@ fn grow(ranges: &[(u32, Verdict)], branches: &mut Vec<Branch>) -> Target {
 
 fn leaf(verdict: Verdict) -> Vec<Instruction> {
     let (allow, eperm) = (plain(RETURN, RET_ALLOW), plain(RETURN, RET_ERRNO | EPERM));
+    let ask = plain(RETURN, RET_USER_NOTIF);
+    let ask_create = |argument| {
+        let creates = branch(IF_ANY_BIT, O_CREAT, 1, 0);
+        vec![plain(LOAD, argument), creates, allow, ask]
+    };
     match verdict {
         Verdict::Allow => vec![allow],
         Verdict::Eperm => vec![eperm],
@@ -163,6 +190,21 @@ fn leaf(verdict: Verdict) -> Vec<Instruction> {
             branch(IF_ANY_BIT, NEW_NAMESPACES, 1, 0),
             allow,
             eperm,
+        ],
+        Verdict::Ask => vec![ask],
+        Verdict::AskCreate2 => ask_create(SECOND_ARGUMENT),
+        Verdict::AskCreate3 => ask_create(THIRD_ARGUMENT),
+        Verdict::AskKeep => vec![
+            plain(LOAD, FIRST_ARGUMENT),
+            branch(IF_EQUAL, PR_SET_KEEPCAPS, 1, 0),
+            allow,
+            ask,
+        ],
+        Verdict::AskMounts => vec![
+            plain(LOAD, FIRST_ARGUMENT),
+            branch(IF_ANY_BIT, NEW_MOUNTS, 1, 0),
+            allow,
+            ask,
         ],
     }
 }

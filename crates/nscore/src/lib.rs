@@ -23,6 +23,7 @@ mod child;
 mod decide;
 mod error;
 mod exec;
+mod fake;
 mod host;
 mod init;
 mod join;

@@ -11,10 +11,12 @@ use crate::child::run::{self, Room};
 use crate::error::hint::advice::Op;
 use crate::error::text::quoted_c;
 use crate::error::{Error, Result};
+use crate::fake::start;
 use crate::join::stopper;
 use crate::plan::Plan;
 use crate::plan::network::Resolver;
 use crate::plan::store::Store;
+use crate::proc::namespaces;
 use crate::start::cgroup::cgroups::Cgroups;
 use crate::start::guard::Guard;
 use crate::start::store::Lock;
@@ -97,26 +99,32 @@ impl Boot<'_> {
         let text = resolver.as_deref();
         // What was made for the child is given back at the end: while the child has
         // the same memory, each page that we write to is copied.
-        let (first, socket, _room) = clone_first(plan, share.as_fd(), self.leaf, text)?;
+        let failed = |errno| Error::errno("create a socket pair", errno);
+        let asking = plan.told.as_ref().map(|_| socket::pair().map_err(failed));
+        let (heard, asking) = asking.transpose()?.unzip();
+        let (first, socket, _room) = clone_first(plan, share.as_fd(), self.leaf, text, asking)?;
         // From here on our own death ends a child that is still ours: it waits for
         // us, and for our death signal.
         let mut talk = Talk::new(plan, signals, first, socket);
         // None where the container's cgroup has one.
         let mut guard = None;
-        let (console, network, record, ready) = match self.start(&mut talk, &mut guard, resolver) {
-            Ok(beside) => beside,
-            Err(error) => {
-                talk.break_off(&share);
-                return Err(error);
-            }
-        };
+        let mut watcher = None;
+        let heard = (heard, &mut watcher);
+        let (console, network, record, ready) =
+            match self.start(&mut talk, &mut guard, resolver, heard) {
+                Ok(beside) => beside,
+                Err(error) => {
+                    talk.break_off(&share);
+                    return Err(error);
+                }
+            };
         let role = Role::Init {
             life: &plan.life,
             stop: stopper::launch,
         };
         let (init, kept) = talk.end();
         let outcome = supervise::until_end(init, console, network, ready, signals, role)?;
-        drop((guard, record, share, kept));
+        drop((guard, watcher, record, share, kept));
         Ok(outcome)
     }
 
@@ -126,6 +134,7 @@ impl Boot<'_> {
         talk: &mut Talk,
         guard: &mut Option<Guard>,
         resolver: Option<Vec<u8>>,
+        (heard, watcher): (Option<OwnedFd>, &mut Option<Process>),
     ) -> Result<Beside> {
         let Boot { plan, signals, .. } = *self;
         plan.maps.write(talk.child().pid())?;
@@ -142,6 +151,20 @@ impl Boot<'_> {
             None => trees::clone_all(&plan.trees, talk.child().pid())?,
             Some(_) => Vec::new(),
         };
+        // Its user namespace is opened while init still has the caller's ids.
+        if let (Some(ids), Some(heard)) = (&plan.told, heard) {
+            let users = namespaces::open(talk.child().pid(), "user")?;
+            *watcher = Some(
+                start::Watcher {
+                    program: "contain",
+                    asker: talk.child().pidfd(),
+                    socket: heard.as_fd(),
+                    users: Some(users.as_fd()),
+                    ids,
+                }
+                .fork()?,
+            );
+        }
         talk.say_go(&trees)?;
         drop(trees);
         let init = talk.child();
@@ -195,6 +218,7 @@ fn clone_first<'a>(
     root: BorrowedFd,
     leaf: Option<&Cgroups>,
     resolver: Option<&[u8]>,
+    asking: Option<OwnedFd>,
 ) -> Result<(Process, OwnedFd, Room<'a>)> {
     let failed = |what: &str, errno| Error::errno(what, errno);
     let (ours, theirs) = socket::pair().map_err(|errno| failed("create a socket pair", errno))?;
@@ -204,7 +228,8 @@ fn clone_first<'a>(
     let back = path::open(".", OFlag::O_PATH);
     unistd::fchdir(root).map_err(|errno| root_failed(&plan.root, errno))?;
     let room = Room::for_actions(&plan.actions, plan.trees.len(), new_changes)
-        .map_err(|errno| failed("read the clocks", errno))?;
+        .map_err(|errno| failed("read the clocks", errno))?
+        .asking(asking);
     let namespaces = plan.mounter.unwrap_or(plan.namespaces);
     // SAFETY: this process has one thread, see clone::fork.
     let fork = unsafe { clone::fork_into(leaf.map(Cgroups::fd), namespaces, libc::SIGCHLD) };

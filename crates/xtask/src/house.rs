@@ -9,12 +9,13 @@ use anyhow::{Context as _, Result};
 
 /// The wings of nscore from the top down. An import goes down this list; wings of one
 /// line are apart, and none of them knows another.
-const WINGS: [&[&str]; 11] = [
+const WINGS: [&[&str]; 12] = [
     &["lib", "run"],
     &["pseudo", "join"],
     &["init", "start"],
     &["child", "decide", "supervise"],
     &["plan"],
+    &["fake"],
     &["host"],
     &["exec"],
     &["spec"],

@@ -172,7 +172,7 @@ fn pages_have_their_sections_once() {
 #[test]
 fn clap_agrees_where_it_is_not_asked() {
     agrees::<contain::Args>(&["-n", "-c", "-cn", "-c -n"]);
-    agrees::<pseudo::Args>(&["-m"]);
+    agrees::<pseudo::Args>(&["-f", "-m", "-fm", "-mf", "-f -m", "-m -f"]);
     agrees::<inject::Args>(&["-l"]);
 }
 

@@ -4,8 +4,8 @@
 //!
 //! Every comparison runs its programs in turn, in a new order each round, so that
 //! a slow moment of the machine falls on all of them; what counts is the median of
-//! the per-round ratios. WORDs (start, binds, ephemeral, crowd, pseudo, inject, idle,
-//! console) choose comparisons. The environment may say:
+//! the per-round ratios. WORDs (start, binds, ephemeral, crowd, pseudo, owners, inject,
+//! idle, console) choose comparisons. The environment may say:
 //!
 //! - `CONTAIN_UNDER_TEST=DIR`: where contain, pseudo and inject are, else next to
 //!   this program's own target directory;
@@ -24,6 +24,7 @@ mod container;
 mod crowd;
 mod idle;
 mod lab;
+mod owners;
 mod person;
 mod process;
 mod race;
@@ -76,6 +77,9 @@ fn run(arguments: &[String]) -> Result<()> {
     }
     if wanted("pseudo") {
         comparisons::pseudo(&lab, &mut score)?;
+    }
+    if wanted("owners") {
+        owners::measure(&lab, &mut score)?;
     }
     if wanted("inject") {
         comparisons::inject(&lab, &mut score)?;

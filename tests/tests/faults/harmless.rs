@@ -139,10 +139,11 @@ const HARMLESS: &[Harmless] = &[
     harmless(S, "statx", "/proc/self/exe", "what cannot be looked at counts as within reach"),
     harmless(S, "statx", "/scratch/", "asked for its owner; to enter it fails for what it has"),
     harmless(S, "statx", "/cgroup ", ROOM),
+    harmless(S, "statfs", "/sys\"", "then all mounts are read"),
     but(S, "openat read", "/etc/resolv.conf", RESOLVER, NO_RESOLVER),
     // Programs of other architectures.
     harmless(S, "openat", "/scratch/", FOREIGN),
-    harmless(S, "openat openat2 newfstatat read", "/probe|/proc/self/fd/", FOREIGN),
+    harmless(S, "openat openat2 newfstatat read", "/probe|\"probe\"|/proc/self/fd/", FOREIGN),
     harmless(S, "openat newfstatat", "/bin|/sbin", "an emulator that cannot be found is none"),
     harmless(S, "faccessat2 write", "qemu-", "without a handler such programs do not run"),
     harmless(S, "openat newfstatat read", "/binfmt_misc", "what cannot be read is registered by nobody"),

@@ -18,6 +18,7 @@ use crate::child::state::{Child, Made, directory_mode};
 use crate::child::{NAME, sealed, user};
 use crate::exec::candidate::HEADER;
 use crate::exec::login::Login;
+use crate::fake::start;
 use crate::plan::action::Action;
 use crate::plan::mounts;
 use crate::plan::place::Place;
@@ -34,6 +35,8 @@ pub(crate) struct Room<'a> {
     new_changes: bool,
     trees: Vec<Option<OwnedFd>>,
     opened: Vec<Option<OwnedFd>>,
+    /// Where the listener hears of us, if there is one.
+    asking: Option<OwnedFd>,
 }
 
 impl<'a> Room<'a> {
@@ -65,7 +68,13 @@ impl<'a> Room<'a> {
             new_changes,
             trees: none(trees),
             opened: none(actions.iter().filter(opens).count()),
+            asking: None,
         })
+    }
+
+    /// With a listener that hears of us there.
+    pub(crate) fn asking(self, asking: Option<OwnedFd>) -> Room<'a> {
+        Room { asking, ..self }
     }
 }
 
@@ -105,6 +114,7 @@ pub(crate) fn run<'a>(
         sealed: None,
         handlers: None,
         may_set_groups: false,
+        asking: room.asking,
         umask: stat::umask(Mode::empty()),
     };
     let mut header = room.header;
@@ -222,6 +232,16 @@ impl<'a> Child<'a> {
             } => take_console(*streams, *controlling)?,
             Action::NewSession => drop(unistd::setsid()?),
             Action::Ready => self.be_ready()?,
+            Action::AskListener { readable } => {
+                if *readable {
+                    process::allow_tracing()?;
+                }
+                match start::ask(self.asking.as_ref().ok_or(Errno::EBADF)?.as_fd()) {
+                    // Somebody listens to us already, and goes on doing so.
+                    Ok(()) | Err(Errno::EBUSY) => {}
+                    Err(errno) => return Err(errno.into()),
+                }
+            }
             Action::User(step) => {
                 let terminal = self.console.as_ref().map(|(_, slave)| slave.as_fd());
                 step.perform(self.login.as_deref_mut(), self.may_set_groups, terminal)?;

@@ -41,6 +41,8 @@ pub(super) struct Child<'a> {
     pub(super) handlers: Option<OwnedFd>,
     /// setgroups(2) is allowed.
     pub(super) may_set_groups: bool,
+    /// Where the listener hears of us.
+    pub(super) asking: Option<OwnedFd>,
     /// The caller's umask, back in force for programs.
     pub(super) umask: Mode,
 }

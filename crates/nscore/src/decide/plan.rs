@@ -17,6 +17,7 @@ use crate::decide::systemd;
 use crate::error::text::quoted;
 use crate::error::{Error, Result};
 use crate::exec::environ;
+use crate::fake::{file, start};
 use crate::host::binfmt::emulated::Emulated;
 use crate::host::{Host, machine};
 use crate::plan::cgroup::CgroupPlan;
@@ -81,6 +82,7 @@ pub(crate) fn warnings(spec: &Spec, host: &Host, root: &root::Root) -> Vec<Strin
     let machine = typed && machine::is_init(spec, &spec.init_command());
     let way_out = "^] three times within a second kills the container";
     single
+        .filter(|_| !spec.fake_owner)
         .into_iter()
         .chain(root.warnings.iter().cloned())
         .chain(machine.then(|| way_out.to_string()))
@@ -106,7 +108,15 @@ impl Plan {
         let mut shown = root::Root::new(spec, &root, host, &maps, trees)?;
         // The console is a part of our own /dev.
         let own = spec.console && !mounts.replaces("/dev");
+        let told = spec
+            .fake_owner
+            .then(|| file::Ids::of(&maps.user.map, &maps.group.map));
+        let told = told.filter(|ids| !ids.are_many());
+        if told.is_some() {
+            start::check()?;
+        }
         let around = Surroundings {
+            asks: told.is_some(),
             profile: Profile::new(spec)?,
             systemd,
             run,
@@ -151,6 +161,7 @@ impl Plan {
             name: spec.name.clone(),
             command: spec.init_command(),
             network: Network::new(spec)?,
+            told,
         })
     }
 }

@@ -45,6 +45,8 @@ pub(super) struct Surroundings {
     pub(super) run: bool,
     /// A cgroup of its own.
     pub(super) leaf: bool,
+    /// Its programs ask about owners.
+    pub(super) asks: bool,
     /// The streams that are a console's.
     pub(super) console: Option<[bool; 3]>,
 }
@@ -202,7 +204,11 @@ impl Steps<'_> {
     /// Then what all of that takes is given up.
     fn become_init(&self) -> Result<Vec<Action>> {
         let Steps { spec, around, .. } = self;
-        let mut actions: Vec<Action> = around.profile.first_steps().map(Action::Harden).collect();
+        // A filter of the profile may forbid another.
+        let readable = spec.user.is_some();
+        let ask = around.asks.then_some(Action::AskListener { readable });
+        let mut actions: Vec<Action> = ask.into_iter().collect();
+        actions.extend(around.profile.first_steps().map(Action::Harden));
         // What needs container root's rights comes before this.
         let steps = user::steps(spec.user.as_ref(), spec.workdir.as_deref())?;
         actions.extend(steps.into_iter().map(Action::User));

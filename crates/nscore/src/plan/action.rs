@@ -101,6 +101,9 @@ pub(crate) enum Action {
     /// Hand over the console and what was made, and wait until init may run. What
     /// fails from here on the supervisor clears up: we give the rights for that up.
     Ready,
+    /// Ask the listener about owners, now and in every program. To change who we are
+    /// it has to read our memory, and so can who is in the container already.
+    AskListener { readable: bool },
     /// One of the steps by which init is somebody else than root, or elsewhere
     /// than in /.
     User(user::UserStep),
@@ -146,6 +149,7 @@ impl Action {
             Action::RunInside(_) => Op::Process,
             Action::Handlers(step) => step.op(),
             Action::Pivot { .. } => Op::Pivot,
+            Action::AskListener { .. } => Op::Filter,
             Action::Harden(step) => step.op(),
             // These mount too, and fail for no reason that a setting has.
             Action::ShowCgroup { .. } | Action::Mask(_) | Action::ShowResolver => Op::Other,

@@ -93,6 +93,12 @@ impl Plan {
         if self.leaf.is_none() {
             writeln!(f, "fork a guard that kills init when contain ends")?;
         }
+        if self.told.is_some() {
+            writeln!(
+                f,
+                "fork a process that starts the listener, and kills init when that is killed"
+            )?;
+        }
         if self.network.wants_guard() {
             write!(f, "{}", self.network)?;
         }

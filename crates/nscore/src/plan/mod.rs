@@ -30,6 +30,7 @@ use std::time::Duration;
 use nix::sched::CloneFlags;
 
 use crate::exec::program::Program;
+use crate::fake::file;
 use crate::host::binfmt::emulated;
 use crate::plan::action::Action;
 use crate::plan::cgroup::CgroupPlan;
@@ -72,6 +73,8 @@ pub struct Plan {
     pub(crate) name: Option<Name>,
     pub(crate) command: Vec<OsString>,
     pub(crate) network: Network,
+    /// The ids that owners have in truth, where others are told.
+    pub(crate) told: Option<file::Ids>,
 }
 
 /// How init lives and ends.

@@ -116,6 +116,7 @@ impl fmt::Display for Action {
             }
             Action::NewSession => write!(f, "leave the caller's session"),
             Action::Ready => write!(f, "wait until init may run"),
+            Action::AskListener { .. } => write!(f, "ask the listener about owners"),
             Action::User(step) => step.fmt(f),
             Action::Seal(_) => write!(f, "keep this program's file from the container"),
             Action::Harden(step) => step.fmt(f),

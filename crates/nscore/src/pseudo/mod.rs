@@ -12,6 +12,8 @@ use crate::error::hint::advice::Op;
 use crate::error::{Error, Result};
 use crate::exec::candidate::HEADER;
 use crate::exec::{self, environ};
+use crate::fake::file::Ids;
+use crate::fake::start;
 use crate::host::caller::Caller;
 use crate::plan::maps::{MapWriter, Maps};
 use crate::spec::maps::MapSpec;
@@ -29,6 +31,8 @@ pub struct Pseudo {
     pub gid_map: MapSpec,
     /// A mount namespace too, whose mounts are nobody else's.
     pub mount: bool,
+    /// Owners that no id is mapped for are told, and kept with the files.
+    pub fake_owner: bool,
 }
 
 impl Pseudo {
@@ -47,7 +51,8 @@ impl Pseudo {
             true => handlers::provide()?,
             false => None,
         };
-        if let Some(warning) = caller.single_id_warning(&self.uid_map, &self.gid_map) {
+        let warning = caller.single_id_warning(&self.uid_map, &self.gid_map);
+        if let Some(warning) = warning.filter(|_| !self.fake_owner) {
             warn(&warning);
         }
         // An ignored SIGCHLD would take away our helpers' statuses.
@@ -78,6 +83,10 @@ impl Pseudo {
             mount::make_private()
                 .map_err(|errno| Error::errno("separate mounts from the host's", errno))?;
             emulators.map_or(Ok(()), |emulators| emulators.perform())?;
+        }
+        let ids = Ids::of(&maps.user.map, &maps.group.map);
+        if self.fake_owner && !ids.are_many() {
+            start::answer_in_place(&ids)?;
         }
         drop(children);
         Err(program.explain(&program.exec(&mut [0; HEADER])))

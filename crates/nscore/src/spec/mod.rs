@@ -100,6 +100,8 @@ pub struct Spec {
     pub no_new_privs: bool,
     /// Whether system calls are filtered.
     pub seccomp: Seccomp,
+    /// Owners that no id is mapped for are told, and kept with the files.
+    pub fake_owner: bool,
     /// Run the command under a small init that reaps orphans and passes
     /// signals: see [`init_if_asked`](crate::init_if_asked).
     pub init: bool,

@@ -75,6 +75,18 @@ impl Set {
     pub(crate) const KILL: Set = Set(bit("kill"));
     pub(crate) const DAC_OVERRIDE: Set = Set(bit("dac_override"));
 
+    /// What the listener of --fake-owner has: to change files and their permissions,
+    /// to mark links, to read the memory of who asks, and to take its root for its
+    /// own.
+    pub(crate) const LISTENER: Set = Set(bit("chown")
+        | bit("dac_override")
+        | bit("fowner")
+        | bit("fsetid")
+        | bit("setfcap")
+        | bit("sys_chroot")
+        | bit("sys_ptrace")
+        | bit("sys_resource"));
+
     pub(crate) fn names(self) -> impl Iterator<Item = &'static str> {
         (0..)
             .zip(NAMES)

@@ -42,12 +42,14 @@ impl Kernel {
     }
 
     /// What the program answers, and in how many instructions.
-    fn run(&self, audit: u32, number: u32, arguments: [u64; 2]) -> (u32, usize) {
+    fn run(&self, audit: u32, number: u32, arguments: impl AsRef<[u64]>) -> (u32, usize) {
         let mut data = [0; 64];
         data[..4].copy_from_slice(&number.to_le_bytes());
         data[4..8].copy_from_slice(&audit.to_le_bytes());
-        data[16..24].copy_from_slice(&arguments[0].to_le_bytes());
-        data[24..32].copy_from_slice(&arguments[1].to_le_bytes());
+        let places = data[16..].chunks_exact_mut(8);
+        for (to, argument) in places.zip(arguments.as_ref()) {
+            to.copy_from_slice(&argument.to_le_bytes());
+        }
         let (mut at, mut steps, mut a) = (0, 0, 0);
         loop {
             let Instruction { code, jt, jf, k } = self.program[at];
@@ -72,7 +74,7 @@ impl Kernel {
         }
     }
 
-    fn answer(&self, abi: Abi, number: u32, arguments: [u64; 2]) -> u32 {
+    fn answer(&self, abi: Abi, number: u32, arguments: impl AsRef<[u64]>) -> u32 {
         self.run(abi.audit(), number, arguments).0
     }
 }
@@ -138,6 +140,7 @@ fn every_number_is_answered_as_listed() {
                     Some(Verdict::Allow | Verdict::Ioctl | Verdict::Clone) => ALLOW,
                     Some(Verdict::Eperm) => EPERM,
                     Some(Verdict::Enosys) | None => ENOSYS,
+                    Some(other) => panic!("{other:?} is not for these filters"),
                 };
                 let answer = kernel.answer(*abi, number, [0, 0]);
                 assert_eq!(answer, wanted, "{} {abi:?} {number}", kernel.filter);
@@ -234,6 +237,48 @@ fn paths_are_short() {
         for abi in kernel.abis {
             let steps = (0..512).map(|number| kernel.run(abi.audit(), number, [0, 0]).1);
             assert!(steps.max().unwrap() <= 18, "{} {abi:?}", kernel.filter);
+        }
+    }
+}
+
+/// The filter of --fake-owner, on every architecture.
+#[test]
+fn owners_are_asked_about() {
+    const ASK: u32 = 0x7fc0_0000;
+    for arch in ARCHITECTURES {
+        let verdicts = |abi: &Abi| (abi.audit(), calls::fake(*abi));
+        let kernel = Kernel {
+            program: tree::program(Abi::of(arch).iter().map(verdicts)),
+            ..Kernel::of(arch, Filter::Default)
+        };
+        for abi in kernel.abis {
+            let always = calls::asked(*abi).into_iter().filter(|(name, _)| {
+                !["open", "openat", "clone", "unshare", "prctl"].contains(name)
+            });
+            for (name, number) in always {
+                assert_eq!(kernel.answer(*abi, number, [0]), ASK, "{abi:?} {name}");
+            }
+            // With what they are asked about, and with what is the kernel's alone.
+            for (name, asked, other) in [
+                ("open", [0, 0o101, 0], [0o100, 1, 0o100]),
+                ("openat", [0, 0, 0o102], [0o100, 0o100, 2]),
+                ("clone", [0x2_0011, 0, 0], [0x11, 0x2_0000, 0]),
+                ("unshare", [0x2_0000, 0, 0], [0x1000_0000, 0, 0]),
+                ("prctl", [8, 1, 0], [15, 8, 8]),
+            ] {
+                let number = calls::numbers(*abi).find(|(known, _)| *known == name);
+                let Some((_, number)) = number else { continue };
+                assert_eq!(kernel.answer(*abi, number, asked), ASK, "{abi:?} {name}");
+                assert_eq!(kernel.answer(*abi, number, other), ALLOW, "{abi:?} {name}");
+            }
+            for (name, wanted) in [
+                ("clone3", ENOSYS),
+                ("io_uring_setup", ENOSYS),
+                ("read", ALLOW),
+            ] {
+                let answer = kernel.answer(*abi, number(*abi, name), [0]);
+                assert_eq!(answer, wanted, "{abi:?} {name}");
+            }
         }
     }
 }
