@@ -8,7 +8,7 @@ use clap_mangen::roff::{Inline, Roff, bold, italic, roman};
 use crate::Program;
 
 /// When the words of the pages last changed.
-const DATE: &str = "2026-11-22";
+const DATE: &str = "2026-11-28";
 
 /// No hyphens, in groff's own way, and a ragged margin: names and paths stay in
 /// one piece and spaces as wide as they are.
