@@ -43,7 +43,8 @@ impl Pasta {
             ));
         };
         // It gives the answers of the first name server an address of its own, where it
-        // has to: asked directly, that one would seem to be another.
+        // has to: asked directly, that one would seem to be another. See
+        // findings/pasta-answers-for-the-first-server.sh.
         let forward = !resolv::text().is_some_and(|text| resolv::has_others(&text));
         Program::at(&c_string(path)?, &self.arguments(forward), &[])
     }

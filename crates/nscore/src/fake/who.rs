@@ -31,7 +31,8 @@ pub(super) fn change(question: &Question, change: Change, narrow: bool) -> Sys<A
     Ok(Answer::Value(value))
 }
 
-/// prctl(PR_SET_KEEPCAPS), which the kernel does as well.
+/// prctl(PR_SET_KEEPCAPS), which the kernel does as well. What relies on it:
+/// findings/setpriv-groups-after-the-user.sh.
 pub(super) fn keep_capabilities(question: &Question) -> Sys<Answer> {
     let who = question.who().unwrap_or_default();
     // Who has none keeps none.

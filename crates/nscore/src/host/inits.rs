@@ -20,7 +20,8 @@ pub(crate) enum Method {
 
 impl Method {
     /// The same for an init under QEMU, which gives its programs other realtime signals
-    /// than those that arrive, and not all versions the same.
+    /// than those that arrive, and not all versions the same: see
+    /// findings/qemu-user-real-time-signals.sh.
     fn emulated(self) -> Method {
         match self {
             Method::Signal(signal) if signal >= libc::SIGRTMIN() => Method::Command(&["poweroff"]),
