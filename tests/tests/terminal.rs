@@ -23,6 +23,7 @@ each_user!(
     input_alone_echoes_and_prints_to_the_pipe,
     a_background_job_leaves_it_alone,
     a_background_job_brought_to_the_front_gets_the_keys,
+    a_session_without_a_terminal_gets_the_keys,
     what_it_says_tells_that_it_is_in_front,
     an_interrupt_tells_that_it_is_in_front,
     a_stop_that_it_never_sees_is_undone_in_front_alone,
@@ -343,6 +344,23 @@ fn a_background_job_brought_to_the_front_gets_the_keys(me: &User) {
         .wait_for("(word)\r\n\u{1b}[?2004hprompt> ");
     pty.keys("echo status $((100+$?))\n").wait_for("status 105");
     tests::kill(shell.pid());
+    assert_no_traces(&root);
+}
+
+/// As `su -c` starts it: in a session of its own, where no shell gives the terminal to
+/// anybody.
+fn a_session_without_a_terminal_gets_the_keys(me: &User) {
+    let root = root(me);
+    let pty = Pty::open();
+    let cmd = me.contain().arg(&root).under(["setsid", "-w"]);
+    let running = pty.run(&cmd);
+    pty.wait_for("/ # ");
+    assert!(pty.is_raw());
+    pty.keys("echo $((6*7)) answers\n")
+        .wait_for("42 answers")
+        .keys("exit 5\n");
+    assert_eq!(running.ended(), Some(5), "{:?}", pty.screen());
+    assert!(!pty.is_raw());
     assert_no_traces(&root);
 }
 

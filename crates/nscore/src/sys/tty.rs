@@ -172,8 +172,11 @@ pub(crate) fn leave_controlling() -> Sys<()> {
     cvt(unsafe { libc::ioctl(terminal.as_raw_fd(), libc::TIOCNOTTY) }.into()).map(drop)
 }
 
-/// Whether we are the terminal's foreground process group.
+/// Whether nobody's job control keeps us from the terminal: we are its foreground
+/// process group, or it is not that of our session, as under `su -c`. See tcgetpgrp(3).
 pub(crate) fn in_foreground(fd: impl AsFd) -> bool {
-    let group: Result<_, Errno> = nix::unistd::tcgetpgrp(fd);
-    group == Ok(nix::unistd::getpgrp())
+    match nix::unistd::tcgetpgrp(fd) {
+        Ok(group) => group == nix::unistd::getpgrp(),
+        Err(errno) => errno == Errno::ENOTTY,
+    }
 }
