@@ -363,3 +363,55 @@ impl Reader<'_> {
         format!("read {}", quoted(self.file))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    /// Keys that are known, or nearly.
+    fn key() -> impl Strategy<Value = String> {
+        let options = Args::command();
+        let known = options
+            .get_arguments()
+            .filter_map(|option| option.get_long());
+        let known: Vec<_> = known.chain(KEYS).map(String::from).collect();
+        prop_oneof![prop::sample::select(known), "[a-z_-]{1,8}"]
+    }
+
+    fn value() -> impl Strategy<Value = String> {
+        let one = prop_oneof![
+            "\"[a-z0-9:/=,%. -]{0,12}\"",
+            any::<i64>().prop_map(|number| number.to_string()),
+            any::<f32>().prop_map(|number| number.to_string()),
+            any::<bool>().prop_map(|on| on.to_string()),
+            Just("{ source = \"/\", hostID = 1 }".to_string()),
+        ];
+        let some = vec(one.clone(), 0..4).prop_map(|all| format!("[{}]", all.join(", ")));
+        prop_oneof![one, some]
+    }
+
+    fn files() -> impl Strategy<Value = String> {
+        let line = (key(), value()).prop_map(|(key, value)| format!("{key} = {value}\n"));
+        let table = key().prop_map(|key| format!("[[{key}]]\n"));
+        let lines = prop_oneof![8 => line, 1 => table, 1 => ".{0,20}\n"];
+        vec(lines, 0..6).prop_map(|lines| lines.concat())
+    }
+
+    proptest! {
+        /// Whatever a file says is taken, or refused in a line that names it.
+        #[test]
+        fn any_file_is_taken_or_refused(text in files()) {
+            let file = std::env::temp_dir().join(format!("{}.toml", std::process::id()));
+            fs::write(&file, text).unwrap();
+            let merged = merge(&file, &["contain".into()]);
+            fs::remove_file(&file).unwrap();
+            if let Err(error) = merged {
+                let said = error.to_string();
+                prop_assert!(said.lines().count() == 1, "{}", said);
+                prop_assert!(said.contains(".toml"), "{}", said);
+            }
+        }
+    }
+}

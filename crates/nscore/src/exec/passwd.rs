@@ -2,6 +2,7 @@
 //! below its root, regular, of bounded size. Nothing here allocates.
 
 use std::ffi::CStr;
+use std::os::fd::OwnedFd;
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
@@ -73,7 +74,7 @@ impl<const N: usize> Text<N> {
 
 /// The words of a file of lines with fields between colons.
 pub(super) struct Words {
-    file: std::os::fd::OwnedFd,
+    file: OwnedFd,
     /// The field that is a list with commas.
     list: Option<usize>,
     chunk: [u8; 4096],
@@ -98,19 +99,23 @@ pub(super) fn words(file: &CStr, list: Option<usize>) -> Sys<Words> {
     if path::kind(fstat(&file)?.st_mode) != SFlag::S_IFREG {
         return Err(NOT_A_FILE);
     }
-    Ok(Words {
-        file,
-        list,
-        chunk: [0; 4096],
-        chunk_len: 0,
-        at: 0,
-        read: 0,
-        field: 0,
-        word: Word::EMPTY,
-    })
+    Ok(Words::of(file, list))
 }
 
 impl Words {
+    fn of(file: OwnedFd, list: Option<usize>) -> Words {
+        Words {
+            file,
+            list,
+            chunk: [0; 4096],
+            chunk_len: 0,
+            at: 0,
+            read: 0,
+            field: 0,
+            word: Word::EMPTY,
+        }
+    }
+
     /// Reads the next word; None at the end of the file.
     pub(super) fn next(&mut self) -> Sys<Option<At>> {
         self.word.clear();
@@ -150,4 +155,49 @@ impl Words {
 /// An id; the last one means "none" to the kernel.
 pub(super) fn number(word: &[u8]) -> Option<u32> {
     digits(word).filter(|id| *id < u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::File;
+    use std::os::unix::fs::FileExt as _;
+
+    use nix::sys::memfd::{MFdFlags, memfd_create};
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    /// Some of them longer than what is read at once.
+    fn files() -> impl Strategy<Value = Vec<u8>> {
+        let byte = || prop::sample::select(b"\0\n\n::::,,ab9\xff".to_vec());
+        prop_oneof![vec(byte(), 0..60), vec(byte(), 4000..8300)]
+    }
+
+    proptest! {
+        #[test]
+        fn words_are_what_stands_between(bytes in files(), list in prop::option::of(1..4_usize)) {
+            let file = File::from(memfd_create(c"passwd", MFdFlags::empty()).unwrap());
+            file.write_all_at(&bytes, 0).unwrap();
+            let mut words = Words::of(file.into(), list);
+            let mut lines: Vec<_> = bytes.split(|byte| *byte == b'\n').collect();
+            // What ends with a line has none behind it.
+            lines.pop_if(|line| line.is_empty());
+            for line in lines {
+                let fields = line.split(|byte| *byte == b':').enumerate();
+                let expected: Vec<_> = fields
+                    .flat_map(|(field, text)| {
+                        let comma = move |byte: &u8| *byte == b',' && list == Some(field);
+                        text.split(comma).map(move |word| (field, word))
+                    })
+                    .collect();
+                for (index, (field, word)) in expected.iter().enumerate() {
+                    let at = words.next().unwrap().expect("a word");
+                    prop_assert_eq!(at.field, *field);
+                    prop_assert_eq!(words.word.as_bytes(), *word);
+                    prop_assert_eq!(at.ends_line, index + 1 == expected.len());
+                }
+            }
+            prop_assert!(words.next().unwrap().is_none());
+        }
+    }
 }
