@@ -19,13 +19,14 @@ use crate::supervise::signals::Signals;
 use crate::sys::Sys;
 use crate::sys::child::Process;
 
-/// A random address for the end on the bridge. It begins with fe, because a
+/// A random address for the end on the bridge. It begins with fe:ff, because a
 /// bridge takes the lowest address among its ports for its own, and would
-/// change it with the containers.
+/// change it with the containers: above the address of a card, and of nearly
+/// every other one that is random.
 pub(crate) fn hardware_address() -> [u8; 6] {
     // Keyed anew by the kernel's random numbers for each process.
     let random = RandomState::new().build_hasher().finish().to_ne_bytes();
-    [0xfe, random[0], random[1], random[2], random[3], random[4]]
+    [0xfe, 0xff, random[0], random[1], random[2], random[3]]
 }
 
 impl Bridge {
