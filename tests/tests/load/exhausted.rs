@@ -133,6 +133,8 @@ pub fn memory(me: &User) -> Result<String, &'static str> {
         match out.code() {
             Some(0) => ran += 1,
             Some(1) if Complaint::parse(&out.stderr, 1).is_ok() => ended += 1,
+            // The C library's, before it is ours.
+            Some(127) if out.stderr.contains("Fatal glibc error") => ended += 1,
             // Killed, itself or its init; without a word, or with Rust's last one.
             None | Some(134..) => ended += 1,
             _ => panic!("{out}"),
