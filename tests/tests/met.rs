@@ -3,8 +3,8 @@
 use std::fs;
 
 use tests::{
-    Pty, SECOND, User, assert_no_traces, each_user, empty_root, host_is_root, root, skip,
-    some_users,
+    Cmd, Pty, Root, SECOND, User, assert_no_traces, each_user, empty_root, host_is_root, root,
+    skip, some_users,
 };
 
 each_user!(
@@ -46,23 +46,22 @@ fn a_command_of_several_words(me: &User) {
     assert!(complaint.hint.unwrap().contains("sh -c 'ls -la'"), "{out}");
 }
 
+/// `contain OPTIONS ROOT /bin/true` with the root on a mount of its own.
+fn mounted(me: &User, root: &Root, mount: &str, options: &[&str]) -> Cmd {
+    let setup = format!(
+        "mount --bind {0} {0}; mount -o remount,bind,{mount} {0}",
+        root.at("/").display()
+    );
+    let cmd = me.contain().args(options).arg(root).arg("/bin/true");
+    cmd.setup(&setup)
+}
+
 fn a_directory_on_a_noexec_mount(me: &User) {
     if !host_is_root() {
         skip!("this needs root, who mounts");
     }
     let root = root(me);
-    let path = root.at("/");
-    let setup = format!(
-        "mount --bind {0} {0}; mount -o remount,bind,noexec {0}",
-        path.display()
-    );
-    let out = me
-        .contain()
-        .arg("-c")
-        .arg(&root)
-        .arg("/bin/true")
-        .setup(&setup)
-        .run();
+    let out = mounted(me, &root, "noexec", &["-c"]).run();
     let complaint = out.refused(126);
     assert!(complaint.hint.unwrap().contains("noexec"), "{out}");
 }
@@ -190,26 +189,9 @@ fn a_read_only_root_without_mount_points(me: &User) {
     }
     let root = empty_root(me);
     root.install("/bin/busybox", "/bin/true");
-    let path = root.at("/");
-    let setup = format!(
-        "mount --bind {0} {0}; mount -o remount,bind,ro {0}",
-        path.display()
-    );
-    let out = me
-        .contain()
-        .arg("-c")
-        .arg(&root)
-        .arg("/bin/true")
-        .setup(&setup)
-        .run();
+    let out = mounted(me, &root, "ro", &["-c"]).run();
     assert!(out.refused(1).hint.unwrap().contains("-x"), "{out}");
-    let out = me
-        .contain()
-        .args(["-c", "-x"])
-        .arg(&root)
-        .arg("/bin/true")
-        .setup(&setup)
-        .run();
+    let out = mounted(me, &root, "ro", &["-c", "-x"]).run();
     out.status_is(0);
 }
 

@@ -170,9 +170,13 @@ fn grow(ranges: &[(u32, Verdict)], branches: &mut Vec<Branch>) -> Target {
 fn leaf(verdict: Verdict) -> Vec<Instruction> {
     let (allow, eperm) = (plain(RETURN, RET_ALLOW), plain(RETURN, RET_ERRNO | EPERM));
     let ask = plain(RETURN, RET_USER_NOTIF);
-    let ask_create = |argument| {
-        let creates = branch(IF_ANY_BIT, O_CREAT, 1, 0);
-        vec![plain(LOAD, argument), creates, allow, ask]
+    let only_if = |argument, test, value, then| {
+        vec![
+            plain(LOAD, argument),
+            branch(test, value, 1, 0),
+            allow,
+            then,
+        ]
     };
     match verdict {
         Verdict::Allow => vec![allow],
@@ -185,27 +189,12 @@ fn leaf(verdict: Verdict) -> Vec<Instruction> {
             allow,
             eperm,
         ],
-        Verdict::Clone => vec![
-            plain(LOAD, FIRST_ARGUMENT),
-            branch(IF_ANY_BIT, NEW_NAMESPACES, 1, 0),
-            allow,
-            eperm,
-        ],
+        Verdict::Clone => only_if(FIRST_ARGUMENT, IF_ANY_BIT, NEW_NAMESPACES, eperm),
         Verdict::Ask => vec![ask],
-        Verdict::AskCreate2 => ask_create(SECOND_ARGUMENT),
-        Verdict::AskCreate3 => ask_create(THIRD_ARGUMENT),
-        Verdict::AskKeep => vec![
-            plain(LOAD, FIRST_ARGUMENT),
-            branch(IF_EQUAL, PR_SET_KEEPCAPS, 1, 0),
-            allow,
-            ask,
-        ],
-        Verdict::AskMounts => vec![
-            plain(LOAD, FIRST_ARGUMENT),
-            branch(IF_ANY_BIT, NEW_MOUNTS, 1, 0),
-            allow,
-            ask,
-        ],
+        Verdict::AskCreate2 => only_if(SECOND_ARGUMENT, IF_ANY_BIT, O_CREAT, ask),
+        Verdict::AskCreate3 => only_if(THIRD_ARGUMENT, IF_ANY_BIT, O_CREAT, ask),
+        Verdict::AskKeep => only_if(FIRST_ARGUMENT, IF_EQUAL, PR_SET_KEEPCAPS, ask),
+        Verdict::AskMounts => only_if(FIRST_ARGUMENT, IF_ANY_BIT, NEW_MOUNTS, ask),
     }
 }
 

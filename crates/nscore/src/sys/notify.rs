@@ -1,11 +1,14 @@
 //! Answering system calls of other processes, seccomp_unotify(2): the listener's
 //! descriptor, and what there is to reach of who asks.
 
+use std::io::{IoSlice, IoSliceMut};
 use std::mem::zeroed;
 use std::os::fd::{AsRawFd as _, BorrowedFd, OwnedFd};
 
 use libc::{c_int, c_long, pid_t, sock_filter};
 use nix::errno::Errno;
+use nix::sys::uio::{RemoteIoVec, process_vm_readv, process_vm_writev};
+use nix::unistd::Pid;
 
 use crate::sys::{Sys, cvt, cvt_fd};
 
@@ -130,49 +133,24 @@ pub(crate) fn give(listener: BorrowedFd, id: u64, file: BorrowedFd, flags: c_int
 
 /// Reads memory of another process, as far as there is some.
 pub(crate) fn read_memory(tid: pid_t, address: u64, bytes: &mut [u8]) -> Sys<usize> {
-    let ours = libc::iovec {
-        iov_base: bytes.as_mut_ptr().cast(),
-        iov_len: bytes.len(),
-    };
-    let theirs = libc::iovec {
-        iov_base: std::ptr::without_provenance_mut(
-            usize::try_from(address).map_err(|_| Errno::EFAULT)?,
-        ),
-        iov_len: bytes.len(),
-    };
-    // SAFETY: the kernel writes at most as many bytes as ours has room for, and the
-    // other address is never followed in this process.
-    let count =
-        cvt(
-            unsafe { libc::process_vm_readv(tid, &raw const ours, 1, &raw const theirs, 1, 0) }
-                as c_long,
-        )?;
-    usize::try_from(count).map_err(|_| Errno::EIO)
+    let theirs = remote(address, bytes.len())?;
+    process_vm_readv(Pid::from_raw(tid), &mut [IoSliceMut::new(bytes)], &[theirs])
 }
 
 /// Writes to memory of another process.
 pub(crate) fn write_memory(tid: pid_t, address: u64, bytes: &[u8]) -> Sys<()> {
-    let ours = libc::iovec {
-        iov_base: bytes.as_ptr().cast_mut().cast(),
-        iov_len: bytes.len(),
-    };
-    let theirs = libc::iovec {
-        iov_base: std::ptr::without_provenance_mut(
-            usize::try_from(address).map_err(|_| Errno::EFAULT)?,
-        ),
-        iov_len: bytes.len(),
-    };
-    // SAFETY: the kernel only reads ours, as many bytes as there are, and never follows
-    // the other address in this process.
-    let count =
-        cvt(
-            unsafe { libc::process_vm_writev(tid, &raw const ours, 1, &raw const theirs, 1, 0) }
-                as c_long,
-        )?;
-    match usize::try_from(count) {
-        Ok(count) if count == bytes.len() => Ok(()),
-        _ => Err(Errno::EFAULT),
+    let theirs = remote(address, bytes.len())?;
+    let written = process_vm_writev(Pid::from_raw(tid), &[IoSlice::new(bytes)], &[theirs])?;
+    if written == bytes.len() {
+        Ok(())
+    } else {
+        Err(Errno::EFAULT)
     }
+}
+
+fn remote(address: u64, len: usize) -> Sys<RemoteIoVec> {
+    let base = usize::try_from(address).map_err(|_| Errno::EFAULT)?;
+    Ok(RemoteIoVec { base, len })
 }
 
 /// The limit of file locks, which no kernel since 2.4.25 enforces and every child
