@@ -141,18 +141,21 @@ fn a_link_in_the_way_of_the_changes(me: &User) {
     assert!(!out.stderr.contains("secret-name"), "{out}");
 }
 
-/// One supervisor that is none, and what root's list makes of it in how long.
-fn lists_beside(me: &User, how: &str) {
+/// One supervisor that is none, and what root's lists say beside it, soon.
+fn lists_beside(me: &User, how: &str) -> String {
     let host = User::get(As::Root).unwrap();
     let scratch = empty_root(me);
     let running = me.command(hostile(&scratch)).args(["records", how]).start();
     running.wait_for("up");
+    let mut said = String::new();
     for args in [&["-l"][..], &["no-such-name", "/bin/true"]] {
         let begun = std::time::Instant::now();
         let out = host.inject().args(args).limit(20 * SECOND).run();
         assert!(begun.elapsed() < 8 * SECOND, "{how}: {:?}", begun.elapsed());
         assert!(out.code() != Some(134), "{out}");
+        said += &out.stderr;
     }
+    said
 }
 
 fn records_that_cost_others_nothing(me: &User) {
@@ -162,6 +165,9 @@ fn records_that_cost_others_nothing(me: &User) {
     for how in ["leased", "large", "many", "descriptors"] {
         lists_beside(me, how);
     }
+    let said = lists_beside(me, "small");
+    let warning = format!("the processes of {} take too long to look at", me.name);
+    assert!(said.contains(&warning), "{said}");
 }
 
 fn a_lease_on_what_is_to_be_init(me: &User) {

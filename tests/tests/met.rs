@@ -115,8 +115,10 @@ fn a_mount_point_that_others_can_read(me: &User) {
         .arg("/bin/true")
         .run()
         .status_is(0);
-    if let Ok(made) = fs::metadata(root.at("/etc/resolv.conf")) {
-        assert_eq!(made.permissions().mode() & 0o777, 0o644);
+    let made = fs::metadata(root.at("/etc/resolv.conf"));
+    match (made, fs::metadata("/etc/resolv.conf")) {
+        (Err(_), Err(_)) => skip!("this host has no resolv.conf"),
+        (made, _) => assert_eq!(made.unwrap().permissions().mode() & 0o777, 0o644),
     }
 }
 

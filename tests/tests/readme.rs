@@ -2,6 +2,7 @@
 //! relies on what earlier ones have made, and on nothing else.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use tests::{User, debian_tar, host_is_root, scratch_dir, skip, some_users};
@@ -64,15 +65,8 @@ fn the_examples_run_in_sequence(me: &User) {
     tests::install(unpack.as_bytes(), &mmdebstrap, 0o755);
     let work = dir.join("work");
     fs::create_dir(&work).unwrap();
-    let (uid, mode) = (Some(me.uid), "1777");
-    std::os::unix::fs::chown(&work, uid, Some(me.gid)).unwrap();
-    assert!(
-        std::process::Command::new("chmod")
-            .arg(mode)
-            .arg(&work)
-            .status()
-            .is_ok_and(|status| status.success())
-    );
+    std::os::unix::fs::chown(&work, Some(me.uid), Some(me.gid)).unwrap();
+    fs::set_permissions(&work, fs::Permissions::from_mode(0o1777)).unwrap();
     let all = scripts
         .into_iter()
         .filter(|script| !script.contains("xtask"));

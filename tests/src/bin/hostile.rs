@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! hostile arguments      an argument area of two gigabytes, as init of a container
-//! hostile records HOW    records that are none: leased, large, many, or descriptors
-//!                        without number; with a first process of a PID namespace
+//! hostile records HOW    records that are none: leased, large, many, small enough to be
+//!                        read but too many, or descriptors without number; with a first process of a PID namespace
 //!                        below, as a supervisor has one
 //! hostile lease FILE     a lease on the file
 //! ```
@@ -91,6 +91,9 @@ fn records(how: &str) -> Vec<OwnedFd> {
         "large" => (0..60).map(|_| record(&large(), true)).collect(),
         "many" => (0..100)
             .map(|_| record(&vec![b'x'; 8 << 20], true))
+            .collect(),
+        "small" => (0..600)
+            .map(|_| record(&vec![b'x'; 32 << 10], true))
             .collect(),
         "descriptors" => {
             let one = record(b"", true);
