@@ -193,8 +193,8 @@ impl Record {
         if seals & SEALS.bits() != SEALS.bits() {
             return Err(Errno::EAGAIN);
         }
-        // It can no longer grow.
-        let size = usize::try_from(status.st_size).unwrap_or(usize::MAX);
+        // It can no longer grow, but may have since.
+        let size = usize::try_from(fstat(&file)?.st_size).unwrap_or(usize::MAX);
         if size > MAX_SIZE {
             return Ok(None);
         }
