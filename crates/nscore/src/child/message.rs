@@ -46,8 +46,8 @@ pub(crate) enum Report<'a> {
 pub(crate) type Received = (Report<'static>, Fds);
 
 /// With `SetUp` the console's master and slave, where there is a console, then the
-/// copy of resolv.conf; with `Started` a pidfd; with the first `Made` a root and a user
-/// namespace.
+/// copy of resolv.conf; with `Started` a pidfd; with `Kept` that mount; with the first
+/// `Made` a root and a user namespace.
 pub(crate) type Fds = [Option<OwnedFd>; 3];
 
 const SET_UP: u32 = 1;

@@ -26,7 +26,7 @@ const INTERPRETERS: usize = 5;
 #[derive(Debug)]
 pub(crate) struct Foreign {
     pub(crate) program: Emulated,
-    /// HandlerWhat gives it an emulator. Empty where a handler of the host's does.
+    /// What gives it an emulator. Empty where a handler of the host's does.
     pub(crate) steps: Vec<HandlerStep>,
 }
 
@@ -187,7 +187,7 @@ impl Init {
             );
             return Err(failed(kind).with_hint(hint));
         }
-        // HandlerWhat its machines run as well, where that is no more than a registration.
+        // What its machines run as well, where that is no more than a registration.
         let narrow = architecture
             .also
             .iter()
@@ -250,7 +250,7 @@ impl Registration {
     pub(crate) fn of_emulator(emulator: &Emulator, copied: bool) -> Result<Registration> {
         let path = c_string(emulator.path.as_os_str())?;
         let mut handler = emulator.handler();
-        let name = handler::file_name(&emulator.path).to_os_string();
+        let name = emulator.path.file_name().unwrap_or_default().to_os_string();
         let copy = copied
             .then(|| Ok::<_, Error>((path.clone(), c_string(&name)?)))
             .transpose()?;

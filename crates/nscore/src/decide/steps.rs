@@ -76,7 +76,7 @@ impl Steps<'_> {
         actions
     }
 
-    /// MountSteps that container root may not change are made before there is an
+    /// Mounts that container root may not change are made before there is an
     /// init.
     fn as_mounter(&mut self, nested: Nested) -> Vec<Action> {
         let mut actions = vec![Action::AwaitGo, self.become_root()];

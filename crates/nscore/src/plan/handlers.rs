@@ -20,7 +20,7 @@ pub(crate) enum HandlerStep {
 }
 
 impl HandlerStep {
-    /// HandlerWhat the hint table knows a failure of this step as.
+    /// What the hint table knows a failure of this step as.
     pub(crate) fn op(&self) -> Op {
         match self {
             HandlerStep::Instance => Op::Handlers,
@@ -33,14 +33,14 @@ impl HandlerStep {
 /// A handler, for the kernel.
 #[derive(Debug)]
 pub(crate) struct Registration {
-    /// HandlerWhat is written to `register`.
+    /// What is written to `register`.
     pub(crate) line: Vec<u8>,
     /// It may fail: it is one of many, and not the one that init needs.
     pub(crate) optional: bool,
     /// The emulator's file, and its name, where the container could change that file:
     /// then it gets a copy, and the line has the name in it alone.
     pub(crate) copy: Option<(CString, CString)>,
-    /// HandlerWhat it is, for people.
+    /// What it is, for people.
     pub(crate) what: HandlerWhat,
 }
 

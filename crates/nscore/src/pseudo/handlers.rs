@@ -1,4 +1,4 @@
-//! The same for a mount namespace without a container: what runs there may make roots
+//! Emulators for a mount namespace without a container: what runs there may make roots
 //! of any architecture, and nobody can tell beforehand.
 
 use std::os::fd::AsFd as _;

@@ -45,11 +45,9 @@ pub(crate) struct Pattern {
 impl Pattern {
     pub(crate) fn matches(&self, file: &[u8]) -> bool {
         let bytes = file.get(self.offset..).unwrap_or_default();
-        let pairs = self.magic.iter().zip(&self.mask).zip(bytes);
+        let mut pairs = self.magic.iter().zip(&self.mask).zip(bytes);
         bytes.len() >= self.magic.len()
-            && pairs.fold(true, |same, ((magic, mask), byte)| {
-                same && (magic ^ byte) & mask == 0
-            })
+            && pairs.all(|((magic, mask), byte)| (magic ^ byte) & mask == 0)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Handlers of binfmt_misc, as its files show them and as its `register` takes them:
 //! <https://docs.kernel.org/admin-guide/binfmt-misc.html>.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::fs;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
@@ -156,11 +156,6 @@ fn escaped(bytes: &[u8]) -> Vec<u8> {
         .iter()
         .flat_map(|byte| [b'\\', b'x', digit(byte >> 4), digit(byte & 15)]);
     escaped.collect()
-}
-
-/// The last part of a path to a program.
-pub(crate) fn file_name(path: &Path) -> &OsStr {
-    path.file_name().unwrap_or_default()
 }
 
 #[cfg(test)]
