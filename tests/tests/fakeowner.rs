@@ -26,10 +26,13 @@ each_user!(
     who_has_changed_its_ids_stays_changed,
     ids_are_handed_on,
     new_files_belong_to_who_makes_them,
+    a_whiteout_is_one,
     many_programs_at_once,
     threads_are_told_what_others_did,
     a_second_one_leaves_it_to_the_first,
     a_file_system_without_attributes_is_named,
+    new_files_are_there_without_attributes,
+    a_reader_of_errors_that_is_gone_ends_nothing,
     statuses_are_the_program_s,
     nothing_stays_behind,
     a_killed_listener_ends_the_program,
@@ -37,6 +40,7 @@ each_user!(
     a_container_s_paths_end_at_its_root,
     a_container_keeps_what_its_profile_says,
     a_container_without_its_listener_ends,
+    a_container_without_its_watcher_ends,
     nothing_outlives_a_killed_supervisor,
 );
 
@@ -44,6 +48,7 @@ some_users!(
     many_ids_are_used_as_they_are: root delegated,
     a_container_of_many_ids_asks_nobody: root delegated,
     no_warning_is_due: plain,
+    a_dropped_right_is_nobody_s: delegated,
     files_of_others_are_not_marked: delegated plain,
 );
 
@@ -251,12 +256,10 @@ fn attributes_are_not_copied_for_themselves(me: &User) {
     // But those that a file has for what it is.
     let script = "cp /bin/true t; setcap cap_net_raw=ep t; chown 3:3 t; getcap t
         setcap cap_net_raw=ep t; cp -a t u; getcap u; stat -c %u u";
-    if Path::new("/sbin/setcap").exists() {
-        sh(me, &dir, script)
-            .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
-            .run()
-            .says("u cap_net_raw=ep\n3");
-    }
+    sh(me, &dir, script)
+        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+        .run()
+        .says("u cap_net_raw=ep\n3");
 }
 
 fn an_archive_comes_back_as_it_was(me: &User) {
@@ -357,10 +360,11 @@ fn magic_links_are_the_program_s_own(me: &User) {
     let dir = Dir::of(me);
     let script = "touch a; exec 3<a; chown 3:3 /proc/self/fd/3; stat -Lc %u /dev/fd/3 a
         ln -s /proc/self/cwd/a b; chown 4:4 b; stat -c %u a /proc/self/cwd/a
-        stat -c %F /proc/self/fd/3; stat -Lc %F /dev/stdin";
+        stat -c %F /proc/self/fd/3; stat -Lc %F /dev/stdin
+        stat -Lc %u //proc/self/fd/3 /./proc/self/fd/3; cd /proc; stat -Lc %u self/fd/3";
     sh(me, &dir, script)
         .run()
-        .says("3\n3\n4\n4\nsymbolic link\ncharacter special file");
+        .says("3\n3\n4\n4\nsymbolic link\ncharacter special file\n4\n4\n4");
 }
 
 fn who_has_changed_its_ids_stays_changed(me: &User) {
@@ -392,12 +396,24 @@ fn new_files_belong_to_who_makes_them(me: &User) {
             find . -mindepth 1 -printf \"%p %U:%G %m %y\\n\" | LC_ALL=C sort' 2>/dev/null
         cd shared; touch file; mkdir dir; touch dir/file; ln -s x link
         find . -mindepth 1 -printf '%p %U:%G %m %y\\n' | LC_ALL=C sort
-        cd ../own; touch root; stat -c %u:%g root";
+        cd ../own; touch root; stat -c %u:%g root
+        setpriv --reuid 1000 --clear-groups mkdir a b//; stat -c %u:%g a b";
     sh(me, &dir, script).run().says(
         "text\nmore\nthere\n./dir 1000:1001 750 d\n./file 1000:1001 640 f\n\
          ./link 1000:1001 777 l\n./old 1000:1001 640 f\n./pipe 1000:1001 640 p\n\
-         ./dir 0:5 2750 d\n./dir/file 0:5 640 f\n./file 0:5 640 f\n./link 0:5 777 l\n0:0",
+         ./dir 0:5 2750 d\n./dir/file 0:5 640 f\n./file 0:5 640 f\n./link 0:5 777 l\n0:0\n1000:0\n1000:0",
     );
+}
+
+/// It is made by anybody, in truth, and is nothing that has an owner.
+fn a_whiteout_is_one(me: &User) {
+    let dir = Dir::of(me);
+    let script = "mknod w c 0 0; stat -c '%F %t:%T' w; find . -name w -printf '%y %s\\n'";
+    sh(me, &dir, script)
+        .run()
+        .says("character special file 0:0\nc 0");
+    let meta = std::fs::symlink_metadata(dir.join("w")).unwrap();
+    assert_eq!(meta.mode() & libc::S_IFMT, libc::S_IFCHR);
 }
 
 fn many_programs_at_once(me: &User) {
@@ -507,6 +523,25 @@ fn a_file_system_without_attributes_is_named(me: &User) {
         "{out}"
     );
     assert!(out.stderr.contains("chown: changing ownership"), "{out}");
+}
+
+/// Nor is what can have no owner there any less for it.
+fn new_files_are_there_without_attributes(me: &User) {
+    let dir = Dir::of(me);
+    let script = "mount -t ramfs none .; cd \"$PWD\"; chmod 777 .
+        setpriv --reuid 1000 --clear-groups sh -ec 'touch a; mkdir b; mkfifo c; ln -s a d; ls'";
+    let cmd = fake(me).arg("-m").cwd(&*dir);
+    cmd.args(["sh", "-ec", script]).run().says("a\nb\nc\nd");
+}
+
+/// What it has to say of an owner kills nobody.
+fn a_reader_of_errors_that_is_gone_ends_nothing(me: &User) {
+    let dir = Dir::of(me);
+    let script =
+        "mount -t ramfs none .; cd \"$PWD\"; touch a; mkfifo p; true <p & exec 2>p; wait $!
+        chown 3:3 a || id -u; stat -c %u a";
+    let cmd = fake(me).arg("-m").cwd(&*dir);
+    cmd.args(["sh", "-c", script]).run().says("0\n0");
 }
 
 fn statuses_are_the_program_s(me: &User) {
@@ -700,7 +735,7 @@ fn a_container_keeps_what_its_profile_says(me: &User) {
         "chown 9:9 /etc/group; stat -c %u /etc/group",
     )
     .run()
-    .ok();
+    .says("9");
     inside(me, &[], &root, "stat -c %u /etc/group")
         .run()
         .says("0");
@@ -721,6 +756,39 @@ fn a_container_without_its_listener_ends(me: &User) {
     assert_eq!(out.code(), Some(137), "{out}");
     let said = "contain: cannot go on: the process that answers for owners was killed";
     assert!(out.stderr.lines().any(|line| line == said), "{out}");
+}
+
+/// Whose death ends the listener.
+fn a_container_without_its_watcher_ends(me: &User) {
+    let root = own_root(me);
+    let mut running = inside(me, &[], &root, "echo up; while :; do sleep 0.01; done").start();
+    running.wait_for("up");
+    let watcher = tests::children(running.pid()).into_iter().find(|pid| {
+        let below = tests::children(*pid);
+        comm(*pid) == "nscore" && below.iter().any(|pid| comm(*pid) == "nscore")
+    });
+    tests::kill(watcher.expect("no watcher"));
+    assert!(eventually(10 * SECOND, || running.try_wait().is_some()));
+    let out = running.finish();
+    assert_eq!(out.code(), Some(137), "{out}");
+    assert!(out.stderr.contains("contain: cannot go on: "), "{out}");
+}
+
+/// Of several ids a right that programs have not is not to be had by way of it.
+fn a_dropped_right_is_nobody_s(me: &User) {
+    let root = root(me);
+    std::os::unix::fs::lchown(root.at("/home"), Some(me.uid), Some(me.gid)).unwrap();
+    let map = |own: u32, which| format!("0:{own}:1,1:{}:10", me.sub_ids(which)[0].0);
+    let chown = |options: &[&str]| {
+        let script = "cd /home; rm -f f; touch f; chown 5:5 f; stat -c %u:%g f";
+        let cmd = me.contain().args(["-c", "--fake-owner"]).args(options);
+        let cmd = cmd.args(["-u", &map(me.uid, "uid"), "-g", &map(me.gid, "gid")]);
+        cmd.arg(&root).args(["/bin/sh", "-c", script]).run()
+    };
+    chown(&[]).says("5:5");
+    let out = chown(&["--cap-drop", "chown"]);
+    assert!(out.stdout().ends_with("0:0\n"), "{out}");
+    assert!(out.stderr.contains("Operation not permitted"), "{out}");
 }
 
 fn nothing_outlives_a_killed_supervisor(me: &User) {

@@ -102,7 +102,7 @@ impl Boot<'_> {
         let failed = |errno| Error::errno("create a socket pair", errno);
         let asking = plan.told.as_ref().map(|_| socket::pair().map_err(failed));
         let (heard, asking) = asking.transpose()?.unzip();
-        let (first, socket, _room) = clone_first(plan, share.as_fd(), self.leaf, text, asking)?;
+        let (first, socket, room) = clone_first(plan, share.as_fd(), self.leaf, text, asking)?;
         // From here on our own death ends a child that is still ours: it waits for
         // us, and for our death signal.
         let mut talk = Talk::new(plan, signals, first, socket);
@@ -118,9 +118,12 @@ impl Boot<'_> {
                     return Err(error);
                 }
             };
+        // With the end of the socket by which a child asks that had nobody to ask.
+        drop(room);
         let role = Role::Init {
             life: &plan.life,
             stop: stopper::launch,
+            needs: watcher.as_ref(),
         };
         let (init, kept) = talk.end();
         let outcome = supervise::until_end(init, console, network, ready, signals, role)?;
@@ -161,6 +164,7 @@ impl Boot<'_> {
                     socket: heard.as_fd(),
                     users: Some(users.as_fd()),
                     ids,
+                    bound: plan.life.terms.profile.capabilities,
                 }
                 .fork()?,
             );

@@ -108,10 +108,8 @@ impl Plan {
         let mut shown = root::Root::new(spec, &root, host, &maps, trees)?;
         // The console is a part of our own /dev.
         let own = spec.console && !mounts.replaces("/dev");
-        let told = spec
-            .fake_owner
-            .then(|| file::Ids::of(&maps.user.map, &maps.group.map));
-        let told = told.filter(|ids| !ids.are_many());
+        let told = file::Ids::to_tell(&maps.user.map, &maps.group.map);
+        let told = told.filter(|_| spec.fake_owner);
         if told.is_some() {
             start::check()?;
         }

@@ -13,7 +13,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::stat::Mode;
 
 use crate::sys::notify::{self, Notice};
-use crate::sys::{Sys, process};
+use crate::sys::{Sys, descriptors, process};
 
 /// PATH_MAX of linux/limits.h, its NUL included.
 const PATH_MAX: usize = 4096;
@@ -130,6 +130,6 @@ impl Asker<'_> {
 pub(super) fn say(stream: BorrowedFd, what: &str) {
     let mut ready = [PollFd::new(stream, PollFlags::POLLOUT)];
     if poll(&mut ready, PollTimeout::from(1000_u16)).is_ok_and(|count| count > 0) {
-        let _ = nix::unistd::write(stream, format!("{what}\n").as_bytes());
+        let _ = descriptors::write_now(stream, format!("{what}\n").as_bytes());
     }
 }

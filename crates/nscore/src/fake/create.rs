@@ -33,7 +33,14 @@ impl New {
         let New::Node { mode, .. } = self else {
             return false;
         };
-        matches!(mode & libc::S_IFMT, libc::S_IFCHR | libc::S_IFBLK)
+        let kinds = [libc::S_IFCHR, libc::S_IFBLK];
+        kinds.contains(&(mode & libc::S_IFMT)) && !self.is_whiteout()
+    }
+
+    /// A device that anybody may make, and that has no record: mknod(2) of Linux 5.8.
+    fn is_whiteout(&self) -> bool {
+        let kind = |mode| mode & libc::S_IFMT;
+        matches!(self, New::Node { mode, device: 0 } if kind(*mode) == libc::S_IFCHR)
     }
 }
 
@@ -51,6 +58,9 @@ impl Question<'_, '_> {
         let Some((new, place)) = self.new_file(call) else {
             return Ok(Answer::Continue);
         };
+        if new.is_whiteout() {
+            return Ok(Answer::Continue);
+        }
         let who = self.who().unwrap_or_default();
         let is_root = (who.user.file_system, who.group.file_system) == (0, 0);
         if is_root && !new.is_device() && !self.may_be_shared(&place) {
@@ -105,7 +115,7 @@ impl Question<'_, '_> {
             // As if it had a directory in front.
             _ => return self.new_file_here(call),
         };
-        let place = Place::of(dir, &asker.path(at + 1).ok()?)?;
+        let place = Place::of(dir, &asker.path(at + 1).ok()?, call)?;
         let new = match call {
             Call::Open(_) => New::File {
                 flags: OFlag::from_bits_retain(asker.number(2)),
@@ -128,7 +138,7 @@ impl Question<'_, '_> {
     /// The same for calls that name no directory.
     fn new_file_here(&self, call: Call) -> Option<(New, Place)> {
         let asker = &self.asker;
-        let place = Place::of(libc::AT_FDCWD, &asker.path(0).ok()?)?;
+        let place = Place::of(libc::AT_FDCWD, &asker.path(0).ok()?, call)?;
         let new = match call {
             Call::Open(_) => New::File {
                 flags: OFlag::from_bits_retain(asker.number(1)),
@@ -191,8 +201,13 @@ impl Question<'_, '_> {
 
 impl Place {
     /// None for what cannot be made.
-    fn of(dir: i32, path: &CStr) -> Option<Place> {
-        let path = path.to_bytes();
+    fn of(dir: i32, path: &CStr, call: Call) -> Option<Place> {
+        let mut path = path.to_bytes();
+        if let Call::Mkdir(_) = call {
+            // Only a directory may have slashes behind it.
+            let end = path.iter().rposition(|byte| *byte != b'/')?;
+            path = &path[..=end];
+        }
         let at = path.iter().rposition(|byte| *byte == b'/');
         let (parent, name) = match at {
             Some(at) => path.split_at(at + 1),
@@ -228,7 +243,9 @@ impl Owner {
             }
             New::File { .. } => return Err(Errno::EINVAL),
         }
-        self.keep_by_name(dir, name, None)
+        // It is there all the same where it can have no owner.
+        let _ = self.keep_by_name(dir, name, None);
+        Ok(())
     }
 
     /// An empty file in place of a device, which has its record before it has its name.

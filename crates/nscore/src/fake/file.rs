@@ -19,11 +19,15 @@ pub(crate) struct Ids {
 }
 
 impl Ids {
-    pub(crate) fn of(user: &IdMap, group: &IdMap) -> Ids {
-        Ids {
+    /// None where there are so many that nothing need be told: those of a usual
+    /// delegation, or of root.
+    pub(crate) fn to_tell(user: &IdMap, group: &IdMap) -> Option<Ids> {
+        const USUAL: u64 = 65536;
+        let few = user.count() < USUAL || group.count() < USUAL;
+        few.then(|| Ids {
             user: user.clone(),
             group: group.clone(),
-        }
+        })
     }
 }
 

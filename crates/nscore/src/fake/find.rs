@@ -143,8 +143,8 @@ impl<'a> Paths<'a> {
 
     /// Does something with a path of the asker's, where it means to this thread what
     /// it means to the asker. None where a link might lead it to what is ours, as
-    /// those of /proc would and those of /dev to them; by a link elsewhere to one of
-    /// those it finds nothing that has a record.
+    /// those of /proc would and those of /dev to them. A link elsewhere to one of those
+    /// is not seen through.
     pub(super) fn with<T>(
         &mut self,
         asker: &Asker,
@@ -154,7 +154,11 @@ impl<'a> Paths<'a> {
     ) -> Sys<Option<T>> {
         let Wanted { dir, path, .. } = *wanted;
         let words = path.to_bytes();
-        if words.starts_with(b"/proc/") || words.starts_with(b"/dev/") {
+        const NAMES: [&[u8]; 6] = [b"proc", b"dev", b"self", b"thread-self", b"fd", b"cwd"];
+        if words
+            .split(|byte| *byte == b'/')
+            .any(|name| NAMES.contains(&name))
+        {
             return Ok(None);
         }
         self.enter_root_of(asker, moved)?;

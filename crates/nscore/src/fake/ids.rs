@@ -97,6 +97,19 @@ impl Which {
 /// "Leave it as it is", credentials(7).
 pub(super) const SAME: u32 = u32::MAX;
 
+/// An id of 16 bits, of which -1 is one of 32: linux/highuid.h.
+pub(super) fn widen(id: u16) -> u32 {
+    match id {
+        u16::MAX => SAME,
+        id => id.into(),
+    }
+}
+
+/// An id in 16 bits, likewise.
+pub(super) fn shorten(id: u32) -> u16 {
+    u16::try_from(id).unwrap_or(65534)
+}
+
 impl Kinds {
     /// By the rules of setresuid(2) and its like, with CAP_SETUID or without. SetFs
     /// fails for no caller: it changes nothing then.
@@ -203,11 +216,17 @@ impl Identities {
     pub(super) fn give(&self, tid: libc::pid_t, who: Who) -> Sys<()> {
         /// As many as a machine has processes is more than enough.
         const MOST: usize = 1 << 16;
+        /// Of all lists of groups together.
+        const MOST_GROUPS: usize = 1 << 18;
+        let count = |who: &Who| who.groups.as_ref().map_or(0, Vec::len);
         let index = {
             let mut known = self.lock();
             match known.iter().position(|other| *other == who) {
                 Some(index) => index,
                 None if known.len() == MOST => return Err(Errno::EAGAIN),
+                None if known.iter().map(count).sum::<usize>() + count(&who) > MOST_GROUPS => {
+                    return Err(Errno::ENOMEM);
+                }
                 None => {
                     known.push(who);
                     known.len() - 1

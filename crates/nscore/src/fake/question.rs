@@ -11,7 +11,7 @@ use crate::fake::asker::Asker;
 use crate::fake::call::{By, Calls};
 use crate::fake::file::{self, File, Ids};
 use crate::fake::find::{Paths, Wanted};
-use crate::fake::ids::{Identities, Who};
+use crate::fake::ids::{Identities, Who, widen};
 use crate::fake::record::Record;
 use crate::fake::refusal::Refusals;
 use crate::sys::{Sys, inode};
@@ -170,13 +170,5 @@ fn glance(path: &CStr, follow: bool, ids: &Ids) -> Glance {
     match inode::status_at(path, follow) {
         Ok(again) if known(&again) == known(&status) => Glance::Record(again, record),
         _ => Glance::Look,
-    }
-}
-
-/// An id of 16 bits, of which -1 is one of 32: linux/highuid.h.
-pub(super) fn widen(id: u16) -> u32 {
-    match id {
-        u16::MAX => crate::fake::ids::SAME,
-        id => id.into(),
     }
 }

@@ -40,20 +40,26 @@ impl Refusals {
             _ => {}
         }
         let name = name(asker, file).unwrap_or_else(|| "this file system".to_owned());
-        let mut told = self
-            .told
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        if !told.contains(&name) {
+        if self.is_news(&name) {
             let program = self.program;
             asker.complain(&format!(
                 "{program}: cannot remember owners on {}: it has no extended attributes of \
                  users\nhint: work below a directory of another file system",
                 quoted(&name)
             ));
-            told.push(name);
         }
         Err(Errno::EOPNOTSUPP)
+    }
+
+    /// Whether nothing has been said of it yet.
+    fn is_news(&self, name: &str) -> bool {
+        let told = self.told.lock();
+        let mut told = told.unwrap_or_else(std::sync::PoisonError::into_inner);
+        let news = !told.iter().any(|known| known == name);
+        if news {
+            told.push(name.to_owned());
+        }
+        news
     }
 }
 

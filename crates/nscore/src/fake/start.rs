@@ -17,19 +17,10 @@ use crate::sys::caps::Set;
 use crate::sys::child::Process;
 use crate::sys::clone::{self, Fork};
 use crate::sys::harden::drop_capabilities;
-use crate::sys::{Sys, descriptors, ids, notify, process, socket};
+use crate::sys::{Sys, descriptors, ids, notify, process, signal, socket};
 
 /// What these processes are called, for nobody is to take one for the program.
 const NAME: &std::ffi::CStr = c"nscore";
-
-impl Ids {
-    /// Whether there are so many ids that nothing need be told: those of a usual
-    /// delegation, or of root.
-    pub(crate) fn are_many(&self) -> bool {
-        const USUAL: u64 = 65536;
-        self.user.count() >= USUAL && self.group.count() >= USUAL
-    }
-}
 
 /// Puts the filter on this process, which becomes a program next, and starts whoever
 /// answers. Nothing of that is a child of this process. Where a listener answers for
@@ -49,6 +40,7 @@ pub(crate) fn answer_in_place(ids: &Ids) -> Result<()> {
         socket: theirs.as_fd(),
         users: None,
         ids,
+        bound: Set::ALL,
     };
     fork_orphan(&watcher).map_err(failed)?;
     drop(theirs);
@@ -99,6 +91,8 @@ pub(crate) struct Watcher<'a> {
     /// supervisor's, and end with it.
     pub(crate) users: Option<BorrowedFd<'a>>,
     pub(crate) ids: &'a Ids,
+    /// The most that programs can do.
+    pub(crate) bound: Set,
 }
 
 /// Forks a process whose parent is gone at once, so that the program never meets it.
@@ -182,7 +176,10 @@ impl Watcher<'_> {
             // The change of ids has cleared it.
             process::die_with_parent()?;
         }
-        drop_capabilities(Set::LISTENER)
+        // Of a single id all files are its own, which takes no right that root has not.
+        let single = self.ids.user.count() == 1 && self.ids.group.count() == 1;
+        let bound = if single { Set::ALL } else { self.bound };
+        drop_capabilities(Set::listener(bound))
     }
 
     /// Is no part of the program's session: no pipe of the caller's stays open for our
@@ -190,6 +187,8 @@ impl Watcher<'_> {
     /// ours as well.
     fn detach(&self) {
         let _ = unistd::setsid();
+        // Who reads what we say may be gone.
+        signal::ignore_pipe();
         process::rename_in_command_line(NAME);
         let (asker, socket) = (self.asker.as_raw_fd(), self.socket.as_raw_fd());
         let users = self.users.map_or(asker, |users| users.as_raw_fd());

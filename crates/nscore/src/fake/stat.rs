@@ -3,6 +3,7 @@
 use nix::errno::Errno;
 
 use crate::fake::call::Layout;
+use crate::fake::ids::shorten;
 use crate::fake::record::{Kind, Record};
 use crate::sys::{Sys, inode};
 
@@ -86,15 +87,13 @@ fn stat32(status: &libc::stat) -> Sys<Vec<u8>> {
     let fits = |number: u64| u32::try_from(number).map_err(|_| Errno::EOVERFLOW);
     let size = i32::try_from(status.st_size).map_err(|_| Errno::EOVERFLOW)?;
     let links = u16::try_from(status.st_nlink).map_err(|_| Errno::EOVERFLOW)?;
-    // linux/highuid.h.
-    let narrow = |id: u32| u16::try_from(id).unwrap_or(65534);
     let mut fields = Fields::default();
     fields.u32(&[fits(status.st_dev)?, fits(status.st_ino)?]);
     fields.u16(&[
         status.st_mode as u16,
         links,
-        narrow(status.st_uid),
-        narrow(status.st_gid),
+        shorten(status.st_uid),
+        shorten(status.st_gid),
     ]);
     fields.u32(&[
         fits(status.st_rdev)?,

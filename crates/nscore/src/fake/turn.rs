@@ -44,8 +44,9 @@ impl Turns {
 
     /// One more thread, unless there are many.
     pub(super) fn join(&self) -> bool {
-        /// More calls at once than a machine has processors wait for disks.
-        const MOST: usize = 64;
+        /// Calls that wait for a file system at the same time; one more waits for them,
+        /// and so would a file system of ours whose own calls it is.
+        const MOST: usize = 4096;
         let mut state = self.state();
         let room = state.threads < MOST;
         state.threads += usize::from(room);

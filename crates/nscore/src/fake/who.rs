@@ -3,8 +3,8 @@
 
 use nix::errno::Errno;
 
-use crate::fake::ids::{Change, How, Program, SAME, Which, Who};
-use crate::fake::question::{Question, widen};
+use crate::fake::ids::{Change, How, Program, SAME, Which, Who, shorten, widen};
+use crate::fake::question::Question;
 use crate::sys::Sys;
 use crate::sys::notify::Answer;
 
@@ -141,9 +141,4 @@ fn bytes(ids: &[u32], narrow: bool) -> Vec<u8> {
             .collect(),
         false => ids.iter().flat_map(|id| id.to_ne_bytes()).collect(),
     }
-}
-
-/// An id in 16 bits: linux/highuid.h.
-fn shorten(id: u32) -> u16 {
-    u16::try_from(id).unwrap_or(65534)
 }

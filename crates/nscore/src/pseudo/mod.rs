@@ -51,6 +51,7 @@ impl Pseudo {
             true => handlers::provide()?,
             false => None,
         };
+        let ids = Ids::to_tell(&maps.user.map, &maps.group.map);
         let warning = caller.single_id_warning(&self.uid_map, &self.gid_map);
         if let Some(warning) = warning.filter(|_| !self.fake_owner) {
             warn(&warning);
@@ -84,8 +85,7 @@ impl Pseudo {
                 .map_err(|errno| Error::errno("separate mounts from the host's", errno))?;
             emulators.map_or(Ok(()), |emulators| emulators.perform())?;
         }
-        let ids = Ids::of(&maps.user.map, &maps.group.map);
-        if self.fake_owner && !ids.are_many() {
+        if let (true, Some(ids)) = (self.fake_owner, ids) {
             start::answer_in_place(&ids)?;
         }
         drop(children);

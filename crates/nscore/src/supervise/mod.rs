@@ -47,6 +47,10 @@ pub(crate) fn until_end(
     let _resting = Resting::begin()?;
     let mut supervisor = Supervisor {
         process,
+        needs: match role {
+            Role::Init { needs, .. } => needs,
+            Role::Command { .. } => None,
+        },
         console,
         network,
         ready,
@@ -89,6 +93,10 @@ impl Supervisor<'_> {
             Some(stopper) => PollFd::new(stopper.pidfd(), PollFlags::POLLIN),
             None => none(),
         };
+        let needs = match self.needs {
+            Some(needs) => PollFd::new(needs.pidfd(), PollFlags::POLLIN),
+            None => none(),
+        };
         let ready = match &self.ready {
             Some(ready) => PollFd::new(ready.as_fd(), PollFlags::POLLOUT),
             None => none(),
@@ -97,18 +105,21 @@ impl Supervisor<'_> {
         let network = network.map(|fd| fd.map(|fd| PollFd::new(fd, PollFlags::POLLIN)));
         let [pasta, resolv] = network.map(|fd| fd.unwrap_or_else(none));
         let mut fds = [
-            process, signals, stopper, ready, pasta, resolv, master, keyboard, screen,
+            process, signals, needs, stopper, ready, pasta, resolv, master, keyboard, screen,
         ];
         match poll(&mut fds, self.patience()) {
             Ok(_) | Err(Errno::EINTR) => {}
             Err(errno) => return Err(errno),
         }
-        let [process, _, stopper, ready, pasta, resolv, found @ ..] =
+        let [process, _, needs, stopper, ready, pasta, resolv, found @ ..] =
             fds.map(|fd| fd.revents().unwrap_or(PollFlags::empty()));
         if process.contains(PollFlags::POLLIN) {
             return Ok(true);
         }
         self.handle_signals();
+        if needs.contains(PollFlags::POLLIN) {
+            self.needed_ended();
+        }
         if stopper.contains(PollFlags::POLLIN) {
             self.stopper_ended();
         }
@@ -181,6 +192,15 @@ impl Supervisor<'_> {
         match self.role {
             Role::Init { life, .. } => life.shares_terminal,
             Role::Command { shares_terminal } => shares_terminal,
+        }
+    }
+
+    /// Who is needed has ended; one that has come to its end is needed no more.
+    fn needed_ended(&mut self) {
+        let status = self.needs.take().map(Process::wait);
+        if !matches!(status, Some(Ok(WaitStatus::Exited(_, 0)))) {
+            terminal::tell("cannot go on: the process that answers for owners was killed");
+            self.process.signal(libc::SIGKILL);
         }
     }
 

@@ -16,13 +16,15 @@ use crate::sys::child::Process;
 pub(crate) type StartStopper = fn(&[&str], &Process, Terms) -> Result<Process>;
 
 /// What the supervised process is.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub(crate) enum Role<'a> {
     /// A container's init: signals that ask us to end stop it.
     Init {
         life: &'a Life,
         /// Starts the command that stops this kind of init.
         stop: StartStopper,
+        /// Whose death ends init, if there is such a process.
+        needs: Option<&'a Process>,
     },
     /// A command in a container of someone else's: all signals pass to it, but
     /// those that the terminal has told it already.
@@ -31,6 +33,8 @@ pub(crate) enum Role<'a> {
 
 pub(super) struct Supervisor<'a> {
     pub(super) process: Process,
+    /// Without which it ends, as long as that runs.
+    pub(super) needs: Option<&'a Process>,
     pub(super) console: Option<Console>,
     pub(super) network: Attached,
     pub(super) ready: Option<Ready>,

@@ -40,7 +40,7 @@ impl Supervisor<'_> {
     /// Asks init to stop as its kind is stopped, else by `signal`, for a reason
     /// that the exit status will tell. Asked twice, it is killed.
     pub(super) fn request_stop(&mut self, reason: libc::c_int, signal: libc::c_int) {
-        let Role::Init { life, stop } = self.role else {
+        let Role::Init { life, stop, .. } = self.role else {
             return self.process.signal(signal);
         };
         match self.stop {

@@ -75,17 +75,15 @@ impl Set {
     pub(crate) const KILL: Set = Set(bit("kill"));
     pub(crate) const DAC_OVERRIDE: Set = Set(bit("dac_override"));
 
-    /// What the listener of --fake-owner has: to change files and their permissions,
-    /// to mark links, to read the memory of who asks, and to take its root for its
-    /// own.
-    pub(crate) const LISTENER: Set = Set(bit("chown")
-        | bit("dac_override")
-        | bit("fowner")
-        | bit("fsetid")
-        | bit("setfcap")
-        | bit("sys_chroot")
-        | bit("sys_ptrace")
-        | bit("sys_resource"));
+    /// What the listener of --fake-owner has where programs have `bound` at most: to mark
+    /// links, to read the memory of who asks, and to take its root for its own; to
+    /// change files and their permissions no more than they.
+    pub(crate) const fn listener(bound: Set) -> Set {
+        const OWN: u64 =
+            bit("setfcap") | bit("sys_chroot") | bit("sys_ptrace") | bit("sys_resource");
+        const OF_FILES: u64 = bit("chown") | bit("dac_override") | bit("fowner") | bit("fsetid");
+        Set(OWN | OF_FILES & bound.0)
+    }
 
     pub(crate) fn names(self) -> impl Iterator<Item = &'static str> {
         (0..)

@@ -2,32 +2,25 @@
 //! own root: status, owner, permissions, names and extended attributes.
 
 use std::ffi::{CStr, CString};
-use std::mem::zeroed;
 use std::os::fd::{AsRawFd as _, BorrowedFd};
 
 use libc::{c_int, c_long};
 use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, AtFlags};
+use nix::sys::stat;
+use nix::unistd::{self, Gid, Uid};
 
+use crate::sys::path::statx;
 use crate::sys::{Sys, cvt};
 
 /// The status of the file behind a descriptor of any kind.
 pub(crate) fn status(file: BorrowedFd) -> Sys<libc::stat> {
-    // SAFETY: plain data that the call fills in.
-    let mut status: libc::stat = unsafe { zeroed() };
-    let (fd, flags) = (file.as_raw_fd(), libc::AT_EMPTY_PATH);
-    // SAFETY: the path is empty and ends, the pointer is to a stat.
-    cvt(unsafe { libc::fstatat(fd, c"".as_ptr(), &raw mut status, flags) }.into())?;
-    Ok(status)
+    stat::fstat(file)
 }
 
 /// The same in the words of statx(2), of what `mask` asks for.
 pub(crate) fn extended_status(file: BorrowedFd, flags: c_int, mask: u32) -> Sys<libc::statx> {
-    // SAFETY: plain data that the call fills in.
-    let mut status: libc::statx = unsafe { zeroed() };
-    let (fd, flags) = (file.as_raw_fd(), flags | libc::AT_EMPTY_PATH);
-    // SAFETY: the path is empty and ends, the pointer is to a statx.
-    cvt(unsafe { libc::statx(fd, c"".as_ptr(), flags, mask, &raw mut status) }.into())?;
-    Ok(status)
+    statx(file.as_raw_fd(), c"", flags | libc::AT_EMPTY_PATH, mask)
 }
 
 /// The mount that a descriptor is on, and the inode: where it is.
@@ -41,20 +34,14 @@ pub(crate) fn whereabouts_at(path: &CStr) -> Sys<(u64, u64)> {
 }
 
 fn locate(dir: c_int, path: &CStr, flags: c_int) -> Sys<(u64, u64)> {
-    // SAFETY: plain data that the call fills in.
-    let mut status: libc::statx = unsafe { zeroed() };
-    let mask = libc::STATX_INO | libc::STATX_MNT_ID;
-    // SAFETY: the path ends, the pointer is to a statx.
-    cvt(unsafe { libc::statx(dir, path.as_ptr(), flags, mask, &raw mut status) }.into())?;
+    let status = statx(dir, path, flags, libc::STATX_INO | libc::STATX_MNT_ID)?;
     Ok((status.stx_mnt_id, status.stx_ino))
 }
 
 /// Changes the owner of a file, of a link itself; None leaves an id as it is.
 pub(crate) fn change_owner(file: BorrowedFd, user: Option<u32>, group: Option<u32>) -> Sys<()> {
-    let (user, group) = (user.unwrap_or(u32::MAX), group.unwrap_or(u32::MAX));
-    let (fd, flags) = (file.as_raw_fd(), libc::AT_EMPTY_PATH);
-    // SAFETY: the path is empty and ends.
-    cvt(unsafe { libc::fchownat(fd, c"".as_ptr(), user, group, flags) }.into()).map(drop)
+    let (user, group) = (user.map(Uid::from_raw), group.map(Gid::from_raw));
+    unistd::fchownat(file, c"", user, group, AtFlags::AT_EMPTY_PATH)
 }
 
 /// What `by_fd` does, and for a descriptor that is open for nothing `by_name`.
@@ -94,21 +81,22 @@ pub(crate) fn change_mode(file: BorrowedFd, mode: u32) -> Sys<()> {
 /// Gives a file without a name this one, unless something has it.
 pub(crate) fn give_name(file: BorrowedFd, dir: BorrowedFd, name: &CStr) -> Sys<()> {
     let from = name_of(file);
-    let (dir, flags) = (dir.as_raw_fd(), libc::AT_SYMLINK_FOLLOW);
-    // SAFETY: both names end, in what lives through the call.
-    cvt(unsafe { libc::linkat(libc::AT_FDCWD, from.as_ptr(), dir, name.as_ptr(), flags) }.into())
-        .map(drop)
+    unistd::linkat(
+        AT_FDCWD,
+        from.as_c_str(),
+        dir,
+        name,
+        AtFlags::AT_SYMLINK_FOLLOW,
+    )
 }
 
 /// The status of what a path names; of a link itself, unless it is to be followed.
 pub(crate) fn status_at(path: &CStr, follow: bool) -> Sys<libc::stat> {
-    // SAFETY: plain data that the call fills in.
-    let mut status: libc::stat = unsafe { zeroed() };
-    let flags = if follow { 0 } else { libc::AT_SYMLINK_NOFOLLOW };
-    let at = libc::AT_FDCWD;
-    // SAFETY: the path ends, the pointer is to a stat.
-    cvt(unsafe { libc::fstatat(at, path.as_ptr(), &raw mut status, flags) }.into())?;
-    Ok(status)
+    if follow {
+        stat::stat(path)
+    } else {
+        stat::lstat(path)
+    }
 }
 
 /// An extended attribute of what a path names, likewise.
@@ -212,11 +200,10 @@ fn list(get: impl Fn(*mut libc::c_char, usize) -> Sys<c_long>) -> Sys<Vec<u8>> {
 /// Makes this the root that absolute paths of this thread begin at; it must not share
 /// that with others, [`own_paths`].
 pub(crate) fn change_root(dir: BorrowedFd, back: BorrowedFd) -> Sys<()> {
-    nix::unistd::fchdir(dir)?;
-    // SAFETY: the path ends.
-    let changed = cvt(unsafe { libc::chroot(c".".as_ptr()) }.into());
-    nix::unistd::fchdir(back)?;
-    changed.map(drop)
+    unistd::fchdir(dir)?;
+    let changed = unistd::chroot(c".");
+    unistd::fchdir(back)?;
+    changed
 }
 
 /// Root and working directory of this thread are no other's from now on.

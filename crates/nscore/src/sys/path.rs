@@ -171,7 +171,7 @@ pub(crate) fn open_on_mount(root: BorrowedFd, path: &CStr, flags: OFlag) -> Sys<
 /// Which mount this is on, statx(2).
 fn mount_id(fd: BorrowedFd) -> Sys<u64> {
     const MNT_ID: libc::c_uint = 0x1000;
-    let status = statx(fd.as_raw_fd(), c"", MNT_ID)?;
+    let status = statx(fd.as_raw_fd(), c"", libc::AT_EMPTY_PATH, MNT_ID)?;
     match status.stx_mask & MNT_ID {
         0 => Err(Errno::ENOSYS),
         _ => Ok(status.stx_mnt_id),
@@ -182,19 +182,25 @@ fn mount_id(fd: BorrowedFd) -> Sys<u64> {
 /// ENOSYS where the kernel does not say (before Linux 5.8).
 pub(crate) fn is_mount_root(path: &CStr) -> Sys<bool> {
     const MOUNT_ROOT: u64 = 0x2000;
-    let status = statx(libc::AT_FDCWD, path, 0)?;
+    let status = statx(libc::AT_FDCWD, path, libc::AT_EMPTY_PATH, 0)?;
     match status.stx_attributes_mask & MOUNT_ROOT {
         0 => Err(Errno::ENOSYS),
         _ => Ok(status.stx_attributes & MOUNT_ROOT != 0),
     }
 }
 
-fn statx(dir: libc::c_int, path: &CStr, mask: libc::c_uint) -> Sys<libc::statx> {
+/// What statx(2) says of a path, or with AT_EMPTY_PATH of a descriptor itself.
+pub(crate) fn statx(
+    dir: libc::c_int,
+    path: &CStr,
+    flags: libc::c_int,
+    mask: libc::c_uint,
+) -> Sys<libc::statx> {
     // SAFETY: an all-zero statx is one of which nothing is known.
     let mut status: libc::statx = unsafe { std::mem::zeroed() };
     let (name, to) = (path.as_ptr(), &raw mut status);
     // SAFETY: the path is NUL-terminated, and the structure is ours for the call.
-    cvt(unsafe { libc::syscall(libc::SYS_statx, dir, name, libc::AT_EMPTY_PATH, mask, to) })?;
+    cvt(unsafe { libc::syscall(libc::SYS_statx, dir, name, flags, mask, to) })?;
     Ok(status)
 }
 

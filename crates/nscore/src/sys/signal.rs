@@ -45,6 +45,12 @@ pub(crate) fn default_pipe() {
     unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
 }
 
+/// SIGPIPE is no end, but an error of whoever writes.
+pub(crate) fn ignore_pipe() {
+    // SAFETY: SIG_IGN runs none of our code.
+    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
+}
+
 /// Default action for every signal, none blocked.
 pub(crate) fn reset_all() -> Sys<()> {
     default_all();
